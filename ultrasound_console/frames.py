@@ -1,0 +1,249 @@
+"""The values that travel from a source to the screen.
+
+Every frame is frozen, its arrays are read-only, and it carries the acquisition and the settings
+that made it, so that a panel never labels an old picture with new settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import ImageGrid, Probe, nyquist_velocity_m_s
+from .settings import ProcessingSettings
+
+Float32 = NDArray[np.float32]
+
+
+class Status(IntEnum):
+    """What the de-aliasing did with a pixel."""
+
+    NO_FLOW = 0
+    KEPT = 1
+    CORRECTED = 2
+    ABSTAINED = 3
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What a source achieved: everything needed to turn its samples into velocities.
+
+    Attributes
+    ----------
+    source : str
+        Name shown to the user; no path.
+    probe : Probe
+    sampling_frequency_hz : float
+        Of the samples handed over; RF may be band-pass undersampled (below 2 f0).
+    center_frequency_hz : float
+        f0: transmitted centre frequency; the demodulation and the Nyquist velocity use it.
+    demodulation_frequency_hz : float
+        0 for RF; otherwise the samples are complex and were mixed down by this frequency.
+    sound_speed_m_s : float
+    start_time_s : float
+        Time of the first sample; t = 0 is when the middle of the transmitted pulse crosses the
+        array's centre (x = z = 0).
+    transmit_angle_rad, receive_angle_rad : float
+        Of the colour pulses; receive is 0 for recordings, and equal to transmit for a steered box.
+    bmode_angles_rad : tuple of float
+        Plane waves of the B-mode block; empty where B-mode is made from the colour pulses.
+    prf_hz, requested_prf_hz : float
+        Doppler PRF achieved (repetition rate of one angle) and asked for.
+    max_prf_hz : float
+        Highest PRF that the depth, or the recording, allows.
+    n_pulses : int
+        Colour pulses in a frame.
+    frame_interval_s : float
+        Time from one frame to the next; 0 for a single frame that is held.
+    colour_grid, bmode_grid : ImageGrid
+        Where the picture is formed.
+    prf_choices_hz : tuple of float
+        All PRFs of a recording (its own over 1, 2, 3 ...); empty where any value can be had.
+    notes : tuple of str
+        What the user should know, in sentences ("uses 8 pulses: the recording has no more").
+    """
+
+    source: str
+    probe: Probe
+    sampling_frequency_hz: float
+    center_frequency_hz: float
+    demodulation_frequency_hz: float
+    sound_speed_m_s: float
+    start_time_s: float
+    transmit_angle_rad: float
+    receive_angle_rad: float
+    bmode_angles_rad: tuple[float, ...]
+    prf_hz: float
+    requested_prf_hz: float
+    max_prf_hz: float
+    n_pulses: int
+    frame_interval_s: float
+    colour_grid: ImageGrid
+    bmode_grid: ImageGrid
+    prf_choices_hz: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nyquist_velocity_m_s(self) -> float:
+        """v_N = c PRF / (4 f0)."""
+        return nyquist_velocity_m_s(self.prf_hz, self.center_frequency_hz, self.sound_speed_m_s)
+
+    @property
+    def unambiguous_depth_m(self) -> float:
+        """Depth from which an echo returns before the next pulse leaves, c / (2 PRF)."""
+        return self.sound_speed_m_s / (2.0 * self.prf_hz)
+
+    @property
+    def wavelength_m(self) -> float:
+        """Wavelength at f0."""
+        return self.sound_speed_m_s / self.center_frequency_hz
+
+
+class FlowTruth(Protocol):
+    """The known flow of one simulated frame."""
+
+    def on(self, grid: ImageGrid) -> tuple[Float32, NDArray[np.bool_]]:
+        """Sample the truth.
+
+        Returns
+        -------
+        truth_m_s : (n_depths, n_lines) float32
+            Velocity that this acquisition's geometry measures, 0 outside the vessels.
+        vessel_mask : (n_depths, n_lines) bool
+        """
+        ...
+
+
+class _Frozen:
+    """Makes every array of a frame read-only."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            value: Any = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelFrame(_Frozen):
+    """One frame as it comes from the array.
+
+    Attributes
+    ----------
+    index : int
+        Counts up by one for every frame that the source made since it was configured.
+    time_s : float
+        On the source's own clock.
+    received_s : float
+        ``time.perf_counter()`` when :meth:`Source.read` returned; latency counts from here.
+    acquisition : Acquisition
+    colour : (n_pulses, n_elements, n_samples) int16, float32 or complex64
+        RF (real) or IQ (complex) of the ensemble.
+    bmode : (n_angles, n_elements, n_samples) int16, float32 or complex64, or None
+        RF or IQ of the B-mode block.
+    truth : FlowTruth or None
+    """
+
+    index: int
+    time_s: float
+    received_s: float
+    acquisition: Acquisition
+    colour: NDArray[Any]
+    bmode: NDArray[Any] | None = None
+    truth: FlowTruth | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class IqFrame(_Frozen):
+    """Beamformed samples: what the cine keeps to process a frame again.
+
+    Attributes
+    ----------
+    iq : (n_depths, n_lines, 2, n_lanes) float32
+        In-phase and quadrature of the ensemble on ``acquisition.colour_grid``; the ensemble is the
+        fastest axis and padded with zeros from ``acquisition.n_pulses`` to ``n_lanes``.
+    bmode_power : (n_depths, n_lines) float32
+        Echo power on ``acquisition.bmode_grid``, linear.
+    """
+
+    index: int
+    time_s: float
+    received_s: float
+    acquisition: Acquisition
+    iq: Float32
+    bmode_power: Float32
+    truth: FlowTruth | None = None
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class DopplerFrame(_Frozen):
+    """A finished picture. All planes are finite everywhere.
+
+    Attributes
+    ----------
+    bmode_db : float32 on ``acquisition.bmode_grid``
+        Echo level; 0 dB is the bright end of the picture (see ``bmode_reference_db``).
+    velocity_m_s : float32 on ``acquisition.colour_grid``
+        As measured: within +-v_N, positive towards the probe.
+    power_db : float32
+        Doppler power above the noise floor (see ``noise_floor_db``).
+    bandwidth : float32
+        1 - abs(R1)/R0, 0 (one frequency) ... 1 (noise).
+    confidence : float32
+        How sure the fold is, 0 ... 1.
+    fold : int8
+        n in ``corrected = velocity + 2 n v_N``.
+    status : uint8
+        :class:`Status` of each pixel.
+    bmode_reference_db, noise_floor_db : float
+        Levels that the planes are relative to; they follow the picture slowly from frame to frame.
+    truth_m_s, vessel_mask : float32 and bool, or None
+        Known flow of a simulated source.
+    stage_seconds : mapping
+        Time spent in each stage.
+    notes : tuple of str
+        Why something was left alone.
+    """
+
+    index: int
+    time_s: float
+    received_s: float
+    acquisition: Acquisition
+    processing: ProcessingSettings
+    bmode_db: Float32
+    velocity_m_s: Float32
+    power_db: Float32
+    bandwidth: Float32
+    confidence: Float32
+    fold: NDArray[np.int8]
+    status: NDArray[np.uint8]
+    bmode_reference_db: float
+    noise_floor_db: float
+    truth_m_s: Float32 | None = None
+    vessel_mask: NDArray[np.bool_] | None = None
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nyquist_velocity_m_s(self) -> float:
+        """v_N of this frame."""
+        return self.acquisition.nyquist_velocity_m_s
+
+    @property
+    def corrected_m_s(self) -> Float32:
+        """Measured velocity moved by whole folds, ``velocity + 2 fold v_N``."""
+        shift = np.float32(2.0 * self.nyquist_velocity_m_s)
+        return self.velocity_m_s + shift * self.fold.astype(np.float32)
+
+    @property
+    def aliased_share(self) -> float:
+        """Share of the flow pixels whose fold is not zero."""
+        flow = self.status != Status.NO_FLOW
+        n_flow = int(np.count_nonzero(flow))
+        return int(np.count_nonzero(self.fold[flow])) / max(1, n_flow)

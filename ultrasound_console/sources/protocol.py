@@ -1,0 +1,107 @@
+"""What a source is, and how one is opened by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ..frames import Acquisition, ChannelFrame
+from ..settings import AcquisitionSettings
+
+SIMULATED = "simulated:"
+
+
+class SourceError(Exception):
+    """A source that cannot be used; the message names the file, the field and what to do."""
+
+
+class Source(Protocol):
+    """A device or a recording that delivers channel frames.
+
+    All calls come from one thread, except :meth:`stop`, which ends a waiting :meth:`read` from any.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name shown to the user; no path."""
+        ...
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames in one pass (a recording) or one heart cycle (a simulation), None if endless.
+
+        Known after :meth:`configure`.
+        """
+        ...
+
+    def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
+        """Return the settings with what this source starts with (a recording: its own PRF)."""
+        ...
+
+    def configure(self, settings: AcquisitionSettings) -> Acquisition:
+        """Apply settings as nearly as possible and say what is achieved.
+
+        Raises
+        ------
+        SourceError
+            These settings cannot be had at all.
+        """
+        ...
+
+    def start(self) -> None:
+        """Begin to transmit or play; frames follow."""
+        ...
+
+    def read(self, timeout_s: float) -> ChannelFrame | None:
+        """Wait for the next frame, at most ``timeout_s``.
+
+        Returns
+        -------
+        ChannelFrame or None
+            None when none came in time, or when :meth:`stop` was called.
+
+        Raises
+        ------
+        SourceError
+            The source failed; it has to be opened again.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop transmitting; position and settings are kept for the next :meth:`start`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything; a closed source stays closed."""
+        ...
+
+
+def source_names() -> tuple[str, ...]:
+    """Names of the sources that need no file, as ``open_source`` takes them."""
+    from .simulated import SCENES
+
+    return tuple(SIMULATED + scene for scene in SCENES)
+
+
+def open_source(name: str, *, real_time: bool = True) -> Source:
+    """Open a recording by its path or a simulated source as ``simulated:NAME``.
+
+    Parameters
+    ----------
+    name : str
+        Path or name.
+    real_time : bool
+        Deliver frames at their own rate, in a loop; otherwise as fast as they are read.
+
+    Raises
+    ------
+    SourceError
+        No such file or source, or one that cannot be read.
+    """
+    if name.startswith(SIMULATED):
+        from .simulated import SimulatedSource
+
+        return SimulatedSource(name.removeprefix(SIMULATED), real_time=real_time)
+    from .recording import RecordingSource
+
+    return RecordingSource(Path(name), real_time=real_time)
