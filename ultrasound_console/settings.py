@@ -132,34 +132,67 @@ class AcquisitionSettings(_Group):
 
     prf_hz: float = _setting(
         3000.0,
-        Range(200.0, 20000.0, 50.0, "Hz", "PRF",
-              "Pulse repetition frequency. Lower shows slower flow; faster flow aliases.",
-              "kHz", 1e-3),
-    )  # fmt: skip
+        Range(
+            100.0,
+            50000.0,
+            50.0,
+            "Hz",
+            "PRF",
+            "Pulse repetition frequency. Lower shows slower flow; faster flow aliases.",
+            "kHz",
+            1e-3,
+        ),
+    )
     ensemble: int = _setting(
         12,
-        Range(0, 64, 1, "", "Ensemble",
-              "Pulses that make one colour frame; 0 takes all that a recording has."),
-    )  # fmt: skip
+        Range(
+            0,
+            64,
+            1,
+            "",
+            "Ensemble",
+            "Pulses that make one colour frame; 0 takes all that a recording has.",
+        ),
+    )
     ensemble_step: int = _setting(
         0,
-        Range(0, 64, 1, "", "Ensemble step",
-              "Pulses from the start of one frame of a recording to the next; 0 is one ensemble."),
-    )  # fmt: skip
+        Range(
+            0,
+            64,
+            1,
+            "",
+            "Ensemble step",
+            "Pulses from the start of one frame of a recording to the next; 0 is one ensemble.",
+        ),
+    )
     steering_rad: float = _setting(
         math.radians(15.0),
-        Range(math.radians(-20.0), math.radians(20.0), math.radians(1.0), "rad", "Steering",
-              "Angle of the colour pulses and of the colour box.", "deg", _DEGREES),
-    )  # fmt: skip
+        Range(
+            math.radians(-20.0),
+            math.radians(20.0),
+            math.radians(1.0),
+            "rad",
+            "Steering",
+            "Angle of the colour pulses and of the colour box.",
+            "deg",
+            _DEGREES,
+        ),
+    )
     depth_m: float = _setting(
         0.035,
         Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
     )
     frame_rate_hz: float = _setting(
         30.0,
-        Range(1.0, 60.0, 1.0, "Hz", "Frame rate",
-              "Frames per second asked of a live source; recordings keep their own."),
-    )  # fmt: skip
+        Range(
+            1.0,
+            60.0,
+            1.0,
+            "Hz",
+            "Frame rate",
+            "Frames per second asked of a live source; recordings keep their own.",
+        ),
+    )
 
 
 WALL_FILTERS = ("none", "polynomial-0", "polynomial-1", "polynomial-2", "polynomial-3")
@@ -171,24 +204,47 @@ class ProcessingSettings(_Group):
 
     f_number: float = _setting(
         1.5,
-        Range(0.8, 4.0, 0.1, "", "f-number",
-              "Depth over receive aperture. Lower is sharper, higher keeps grating lobes out."),
-    )  # fmt: skip
+        Range(
+            0.8,
+            4.0,
+            0.1,
+            "",
+            "f-number",
+            "Depth over receive aperture. Lower is sharper, higher keeps grating lobes out.",
+        ),
+    )
     wall_filter: str = _setting(
         "polynomial-1",
-        Choice(WALL_FILTERS, "Wall filter",
-               "Removes slow tissue motion: polynomial of this order, fitted over the ensemble."),
-    )  # fmt: skip
+        Choice(
+            WALL_FILTERS,
+            "Wall filter",
+            "Removes slow tissue motion: polynomial of this order, fitted over the ensemble.",
+        ),
+    )
     smoothing_m: float = _setting(
         0.0008,
-        Range(0.0, 0.003, 0.0001, "m", "Smoothing",
-              "Width (full width at half maximum) of the complex averaging.", "mm", 1e3),
-    )  # fmt: skip
+        Range(
+            0.0,
+            0.003,
+            0.0001,
+            "m",
+            "Smoothing",
+            "Width (full width at half maximum) of the complex averaging.",
+            "mm",
+            1e3,
+        ),
+    )
     flow_power_db: float = _setting(
         8.0,
-        Range(0.0, 40.0, 0.5, "dB", "Flow threshold",
-              "Doppler power above the noise floor from which a pixel counts as flow."),
-    )  # fmt: skip
+        Range(
+            0.0,
+            40.0,
+            0.5,
+            "dB",
+            "Flow threshold",
+            "Doppler power above the noise floor from which a pixel counts as flow.",
+        ),
+    )
     dealias: bool = _setting(
         True, Switch("De-alias", "Find the folds. Off: the right panel shows raw velocity.")
     )
@@ -200,25 +256,44 @@ class DisplaySettings(_Group):
 
     colour_scale_m_s: float = _setting(
         0.0,
-        Range(0.0, 3.0, 0.01, "m/s", "Colour scale",
-              "Velocity at the end of the de-aliased bar; 0 follows the flow.", "cm/s", 100.0),
-    )  # fmt: skip
+        Range(
+            0.0,
+            3.0,
+            0.01,
+            "m/s",
+            "Colour scale",
+            "Velocity at the end of the de-aliased bar; 0 follows the flow.",
+            "cm/s",
+            100.0,
+        ),
+    )
     baseline: float = _setting(
         0.0,
-        Range(-0.95, 0.95, 0.05, "v_N", "Baseline",
-              "Shifts the zero line of the conventional panel, in Nyquist velocities."),
-    )  # fmt: skip
+        Range(
+            -0.95,
+            0.95,
+            0.05,
+            "v_N",
+            "Baseline",
+            "Shifts the zero line of the conventional panel, in Nyquist velocities.",
+        ),
+    )
     invert: bool = _setting(False, Switch("Invert", "Swap the colours of the two directions."))
     colour_gain_db: float = _setting(
         0.0,
-        Range(-20.0, 20.0, 0.5, "dB", "Colour gain",
-              "Shows weaker (plus) or only stronger (minus) flow. Changes no velocity."),
-    )  # fmt: skip
+        Range(
+            -20.0,
+            20.0,
+            0.5,
+            "dB",
+            "Colour gain",
+            "Shows weaker (plus) or only stronger (minus) flow. Changes no velocity.",
+        ),
+    )
     write_priority: float = _setting(
         0.7,
-        Range(0.0, 1.0, 0.02, "", "Priority",
-              "Grey level above which B-mode wins over colour."),
-    )  # fmt: skip
+        Range(0.0, 1.0, 0.02, "", "Priority", "Grey level above which B-mode wins over colour."),
+    )
     overlay_opacity: float = _setting(
         0.85, Range(0.0, 1.0, 0.05, "", "Overlay opacity", "How much colour covers grey.")
     )
@@ -323,8 +398,16 @@ def parse_assignment(text: str) -> tuple[str, Value]:
     group_of(name)
     spec = SPECS[name]
     if isinstance(spec, Switch):
-        words = {"on": True, "true": True, "yes": True, "1": True,
-                 "off": False, "false": False, "no": False, "0": False}  # fmt: skip
+        words = {
+            "on": True,
+            "true": True,
+            "yes": True,
+            "1": True,
+            "off": False,
+            "false": False,
+            "no": False,
+            "0": False,
+        }
         if raw.lower() not in words:
             raise SettingError(f"{name} = {raw!r}: give on or off")
         return name, words[raw.lower()]

@@ -1,0 +1,258 @@
+"""The command line: the only place that puts everything together."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .frames import Acquisition
+from .settings import GROUPS, Choice, Range, SettingError, Settings, Switch, parse_assignment, specs
+from .sources.protocol import SIMULATED
+
+BAD_INPUT = 2
+BANNER = "Research software. Not a medical device. Not for diagnosis."
+DEFAULT_SOURCE = "simulated:femoral-bifurcation"
+
+
+class InputError(Exception):
+    """Bad input from the command line; the message is the one line the user sees."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except (InputError, SettingError) as error:
+        print(f"ultrasound-console: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("ultrasound-console: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ultrasound-console",
+        description="Live colour Doppler with the aliasing removed.",
+        epilog=BANNER,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="open the console", epilog=BANNER)
+    _add_source(run, optional=True)
+    run.add_argument("--seconds", type=float, help="close by itself after this time")
+    run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
+    run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
+    run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")
+    run.set_defaults(command=_run)
+
+    process = commands.add_parser("process", help="frames of a source to an HDF5 file")
+    _add_source(process)
+    process.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
+    process.add_argument(
+        "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
+    )
+    process.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    process.set_defaults(command=_process)
+
+    sources = commands.add_parser("sources", help="list what can be opened")
+    sources.set_defaults(command=_sources)
+    settings = commands.add_parser("settings", help="list the names that --set takes")
+    settings.set_defaults(command=_settings)
+    doctor = commands.add_parser("doctor", help="say what is missing and how to mend it")
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help=f"a file or simulated:NAME{f' (default {DEFAULT_SOURCE})' if optional else ''}",
+        **({"nargs": "?", "default": DEFAULT_SOURCE} if optional else {}),  # type: ignore[arg-type]
+    )
+    parser.add_argument(
+        "--prf",
+        type=float,
+        metavar="HZ",
+        help="Doppler PRF to ask for; for a file that names no PRF, the PRF it was taken with",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting; may be given several times",
+    )
+
+
+def _changes(options: argparse.Namespace) -> dict[str, float | int | bool | str]:
+    changes = dict(parse_assignment(text) for text in options.set)
+    if options.prf is not None:
+        changes["prf_hz"] = options.prf
+    Settings().replace(**changes)
+    return changes
+
+
+def _run(options: argparse.Namespace) -> int:
+    changes = _changes(options)
+    width, cross, height = options.size.partition("x")
+    if not (cross and width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise InputError(f"--size {options.size}: give WIDTHxHEIGHT, for example 1280x720")
+    for path in (options.screenshot, options.stats):
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+    from .ui.app import RunOptions, run_console
+
+    return run_console(
+        RunOptions(
+            source=options.source,
+            changes=changes,
+            size=(int(width), int(height)),
+            seconds=options.seconds,
+            screenshot=options.screenshot,
+            stats=options.stats,
+        )
+    )
+
+
+def _process(options: argparse.Namespace) -> int:
+    from .export.results import ResultsWriter
+    from .pipeline import PipelineError, doppler, form
+    from .sources import SourceError, open_source
+
+    output: Path = options.output
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: the folder {output.parent} does not exist; make it first")
+    if output.is_dir():
+        raise InputError(f"{output}: is a folder; give the name of a file")
+    if options.frames is not None and options.frames < 1:
+        raise InputError(f"--frames {options.frames}: give 1 or more")
+    changes = _changes(options)
+    try:
+        source = open_source(options.source, real_time=False, prf_hz=options.prf)
+        try:
+            start = source.defaults(Settings().acquisition)
+            settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
+            if options.prf_divisor is not None:
+                settings = settings.replace(prf_hz=_divided_prf(start.prf_hz, options))
+            acquisition = source.configure(settings.acquisition)
+            _check_divisor(acquisition, options.prf_divisor)
+            for note in acquisition.notes:
+                print(f"note: {note}", file=sys.stderr)
+            n_frames = options.frames or source.n_frames or 1
+            source.start()
+            with ResultsWriter(output, acquisition, settings) as writer:
+                previous = None
+                for done in range(n_frames):
+                    _show_progress(done, n_frames)
+                    frame = source.read(timeout_s=60.0)
+                    if frame is None:
+                        raise InputError(f"{options.source}: no frame {done} came within 60 s")
+                    iq = form(frame, settings.processing)
+                    previous = doppler(iq, settings.processing, previous)
+                    writer.append(previous)
+            _show_progress(n_frames, n_frames)
+        finally:
+            source.close()
+    except (SourceError, PipelineError) as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"{output}: {error.strerror or error}; nothing was kept") from error
+    return 0
+
+
+def _divided_prf(own_prf_hz: float, options: argparse.Namespace) -> float:
+    """PRF of every K-th pulse of a recording."""
+    divisor: int = options.prf_divisor
+    if options.source.startswith(SIMULATED):
+        raise InputError("--prf-divisor is for recordings; a simulated source takes --prf")
+    if divisor < 1:
+        raise InputError(f"--prf-divisor {divisor}: give 1 or more")
+    if options.prf is not None and options.prf != own_prf_hz:
+        raise InputError(
+            f"--prf {options.prf:g} and --prf-divisor: the recording names its own PRF, "
+            f"{own_prf_hz:g} Hz; give one of the two"
+        )
+    return own_prf_hz / divisor
+
+
+def _check_divisor(acquisition: Acquisition, divisor: int | None) -> None:
+    """Refuse a divisor that the recording could not follow: a PRF is never changed silently."""
+    if divisor is None or math.isclose(acquisition.prf_hz, acquisition.requested_prf_hz):
+        return
+    largest = len(acquisition.prf_choices_hz)
+    raise InputError(f"--prf-divisor {divisor}: too few pulses would remain; give 1 ... {largest}")
+
+
+def _show_progress(done: int, total: int) -> None:
+    if not sys.stderr.isatty():
+        return
+    width = 40
+    filled = width * done // total
+    end = "\n" if done == total else ""
+    print(
+        f"\r[{'#' * filled}{'.' * (width - filled)}] {done}/{total} frames",
+        end=end,
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _sources(options: argparse.Namespace) -> int:
+    del options
+    from .sources import source_names
+
+    print("Without a file:")
+    for name in source_names():
+        print(f"  {name}")
+    print("Files, recognised by their content:")
+    print("  MUST .mat, UFF/USTB channel data, zea HDF5 channel data")
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> int:
+    del options
+    defaults = Settings()
+    for group, cls in GROUPS.items():
+        print(group)
+        for name, spec in specs(cls):
+            value = defaults.get(name)
+            match spec:
+                case Range():
+                    allowed = f"{spec.low:g} ... {spec.high:g} {spec.unit}".rstrip()
+                    text = f"{value:g}"
+                case Choice():
+                    allowed, text = ", ".join(spec.options), str(value)
+                case Switch():
+                    allowed, text = "on, off", "on" if value else "off"
+            print(f"  {name:24} default {text:14} {allowed}")
+            print(f"  {'':24} {spec.description}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    del options
+    from .doctor import checks
+
+    failed = False
+    for check in checks():
+        mark = "ok  " if check.ok else "MISS"
+        print(f"{mark} {check.name:28} {check.detail}")
+        if not check.ok:
+            failed = True
+            print(f"     {'':28} {check.remedy}")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

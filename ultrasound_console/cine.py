@@ -1,0 +1,169 @@
+"""The last seconds, frame by frame: what freeze holds and scrubbing shows."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dsp.arrays import aligned_zeros, n_lanes
+from .frames import DopplerFrame, IqFrame
+
+DEFAULT_BUDGET_BYTES = 1 << 30
+_INT16_MAX = 32767
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """A finished frame with its beamformed samples, scaled to int16 to save three quarters."""
+
+    samples: NDArray[np.int16]
+    scale: float
+    iq: IqFrame
+    frame: DopplerFrame
+
+    @property
+    def n_bytes(self) -> int:
+        planes = (getattr(self.frame, item.name) for item in fields(self.frame))
+        held = (self.samples, self.iq.bmode_power, *planes)
+        return sum(array.nbytes for array in held if isinstance(array, np.ndarray))
+
+
+def _compress(iq: IqFrame) -> tuple[NDArray[np.int16], float, IqFrame]:
+    """Split into int16 samples, their scale, and the frame without its samples."""
+    used = iq.iq[..., : iq.acquisition.n_pulses]
+    peak = max(float(used.max(initial=0.0)), -float(used.min(initial=0.0)))
+    scale = peak / _INT16_MAX if peak > 0.0 else 1.0
+    samples = np.rint(used * np.float32(1.0 / scale)).astype(np.int16)
+    shell = IqFrame(
+        index=iq.index,
+        time_s=iq.time_s,
+        received_s=iq.received_s,
+        acquisition=iq.acquisition,
+        iq=np.zeros((0,), np.float32),
+        bmode_power=iq.bmode_power,
+        truth=iq.truth,
+        stage_seconds=iq.stage_seconds,
+    )
+    return samples, scale, shell
+
+
+def _expand(entry: _Entry) -> IqFrame:
+    lanes = n_lanes(entry.iq.acquisition.n_pulses)
+    samples = aligned_zeros((*entry.samples.shape[:-1], lanes))
+    np.multiply(entry.samples, np.float32(entry.scale), out=samples[..., : entry.samples.shape[-1]])
+    return IqFrame(
+        index=entry.iq.index,
+        time_s=entry.iq.time_s,
+        received_s=entry.iq.received_s,
+        acquisition=entry.iq.acquisition,
+        iq=samples,
+        bmode_power=entry.iq.bmode_power,
+        truth=entry.iq.truth,
+        stage_seconds=entry.iq.stage_seconds,
+    )
+
+
+class Cine:
+    """A ring of frames, addressed by frame index, under a budget of bytes.
+
+    While sealed it takes no new frames, so that what is on a frozen screen cannot be pushed out.
+    """
+
+    def __init__(self, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
+        self._lock = threading.Lock()
+        self._budget_bytes = budget_bytes
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._n_bytes = 0
+        self._sealed = False
+
+    def append(self, iq: IqFrame, frame: DopplerFrame) -> bool:
+        """Add a frame, dropping the oldest ones beyond the budget.
+
+        Returns
+        -------
+        bool
+            False when the ring is sealed and the frame was not taken.
+        """
+        if self.sealed:
+            return False
+        entry = _Entry(*_compress(iq), frame)
+        with self._lock:
+            if self._sealed:
+                return False
+            self._entries[frame.index] = entry
+            self._n_bytes += entry.n_bytes
+            while self._n_bytes > self._budget_bytes and len(self._entries) > 1:
+                _, oldest = self._entries.popitem(last=False)
+                self._n_bytes -= oldest.n_bytes
+        return True
+
+    def seal(self, last_index: int | None = None) -> None:
+        """Take no more frames; forget those after ``last_index`` (the one on screen)."""
+        with self._lock:
+            self._sealed = True
+            if last_index is None:
+                return
+            while self._entries and next(reversed(self._entries)) > last_index:
+                _, newest = self._entries.popitem(last=True)
+                self._n_bytes -= newest.n_bytes
+
+    def unseal(self) -> None:
+        """Take new frames again."""
+        with self._lock:
+            self._sealed = False
+
+    def clear(self) -> None:
+        """Forget everything and take new frames."""
+        with self._lock:
+            self._entries.clear()
+            self._n_bytes = 0
+            self._sealed = False
+
+    @property
+    def sealed(self) -> bool:
+        """Whether new frames are refused."""
+        with self._lock:
+            return self._sealed
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory held by the frames."""
+        with self._lock:
+            return self._n_bytes
+
+    def indices(self) -> tuple[int, ...]:
+        """Frame indices held, oldest first."""
+        with self._lock:
+            return tuple(self._entries)
+
+    def frame(self, index: int) -> DopplerFrame | None:
+        """Return the finished frame of that index, None if it is not held."""
+        with self._lock:
+            entry = self._entries.get(index)
+        return None if entry is None else entry.frame
+
+    def before(self, index: int) -> DopplerFrame | None:
+        """Return the frame held directly before that index."""
+        with self._lock:
+            earlier = [held for held in self._entries if held < index]
+            return self._entries[earlier[-1]].frame if earlier else None
+
+    def iq(self, index: int) -> IqFrame | None:
+        """Beamformed samples of that index, None if it is not held."""
+        with self._lock:
+            entry = self._entries.get(index)
+        return None if entry is None else _expand(entry)
+
+    def replace(self, frame: DopplerFrame) -> None:
+        """Put a re-processed frame in the place of the one with its index."""
+        with self._lock:
+            entry = self._entries.get(frame.index)
+            if entry is None:
+                return
+            new = _Entry(entry.samples, entry.scale, entry.iq, frame)
+            self._entries[frame.index] = new
+            self._n_bytes += new.n_bytes - entry.n_bytes

@@ -1,0 +1,490 @@
+"""Live operation: an acquisition thread, a worker of two stages, and what the screen is told.
+
+``acquire -> Latest -> form -> Latest -> doppler -> cine + Latest -> screen``. Every hand-over keeps
+only the newest whole frame, so the picture never lags; replaced frames are counted. The numeric
+stages release the interpreter lock, so that the two worker threads use two cores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from .cine import Cine
+from .frames import Acquisition, ChannelFrame, DopplerFrame, IqFrame
+from .pipeline import doppler, form
+from .settings import AcquisitionSettings
+from .sources import Source, SourceError, open_source
+from .store import SettingsStore
+
+_log = logging.getLogger(__name__)
+
+READ_TIMEOUT_S = 0.25
+STALE_PERIODS = 3.0
+STALE_AT_LEAST_S = 0.3
+JOIN_TIMEOUT_S = 2.0
+
+T = TypeVar("T")
+
+
+class Latest(Generic[T]):
+    """A slot for one value between two threads: the newest wins, replaced ones are counted.
+
+    Parameters
+    ----------
+    on_filled : callable, optional
+        Called by the putting thread when the slot was empty: one wake-up per hand-over, however
+        many values are put before the taker comes.
+    condition : threading.Condition, optional
+        Shared by slots that one thread waits for together.
+    """
+
+    def __init__(
+        self,
+        on_filled: Callable[[], None] | None = None,
+        condition: threading.Condition | None = None,
+    ) -> None:
+        self._condition = condition or threading.Condition()
+        self._on_filled = on_filled
+        self._value: T | None = None
+        self._replaced = 0
+
+    @property
+    def replaced(self) -> int:
+        """Values that were replaced before anyone took them."""
+        with self._condition:
+            return self._replaced
+
+    def put(self, value: T) -> None:
+        """Leave a value for the taker."""
+        with self._condition:
+            was_empty = self._value is None
+            self._replaced += not was_empty
+            self._value = value
+            self._condition.notify_all()
+        if was_empty and self._on_filled is not None:
+            self._on_filled()
+
+    @property
+    def filled(self) -> bool:
+        """Whether a value waits."""
+        with self._condition:
+            return self._value is not None
+
+    def take(self, timeout_s: float = 0.0) -> T | None:
+        """Empty the slot; wait for a value at most ``timeout_s``."""
+        with self._condition:
+            if self._value is None and timeout_s > 0.0:
+                self._condition.wait(timeout_s)
+            value, self._value = self._value, None
+            return value
+
+    def clear(self) -> None:
+        """Empty the slot without counting."""
+        with self._condition:
+            self._value = None
+
+
+class State(StrEnum):
+    """What the screen must make unmistakable."""
+
+    PREPARING = "preparing"
+    LIVE = "live"
+    FROZEN = "frozen"
+    STALE = "stale"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """How the engine is at this moment.
+
+    Attributes
+    ----------
+    state : State
+    source : str
+        Name of the open source, empty before the first one.
+    acquisition : Acquisition or None
+        What the source achieves.
+    fault : str
+        Stage and error, while ``state`` is FAULT.
+    replaced_frames : int
+        Frames replaced by newer ones before they were processed or shown.
+    errors : int
+        Faults and refused requests since the start.
+    device : str
+        What computes.
+    """
+
+    state: State
+    source: str = ""
+    acquisition: Acquisition | None = None
+    fault: str = ""
+    replaced_frames: int = 0
+    errors: int = 0
+    device: str = "CPU"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source that is configured and waits to be taken over."""
+
+    source: Source
+    settings: AcquisitionSettings
+    acquisition: Acquisition
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should read.
+
+    Attributes
+    ----------
+    text : str
+    is_error : bool
+    opened : str
+        Name of a source that has just been opened; the acquisition settings may have changed.
+    """
+
+    text: str
+    is_error: bool = False
+    opened: str = ""
+
+
+@dataclass
+class _Rate:
+    """When finished frames come, for telling a late picture from a live one."""
+
+    last_s: float = field(default_factory=time.perf_counter)
+    interval_s: float = 0.0
+
+    def tick(self) -> None:
+        now_s = time.perf_counter()
+        self.interval_s += 0.2 * (now_s - self.last_s - self.interval_s)
+        self.last_s = now_s
+
+
+class Engine:
+    """Runs a source and the worker; the screen asks it for frames.
+
+    :meth:`open`, :meth:`freeze`, :meth:`resume`, :meth:`show`, :meth:`refresh`, :meth:`take_frame`
+    and :meth:`close` are called from one thread, the screen's.
+
+    Parameters
+    ----------
+    store : SettingsStore
+        Acquisition settings are applied between frames, processing settings to the next frame.
+    wake : callable
+        Called from a worker thread when a frame or a notice waits to be taken.
+    cine : Cine, optional
+    """
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        wake: Callable[[], None] = lambda: None,
+        cine: Cine | None = None,
+    ) -> None:
+        self.store = store
+        self.cine = cine or Cine()
+        self._wake = wake
+        self._raw: Latest[ChannelFrame] = Latest()
+        self._jobs = threading.Condition()
+        self._formed: Latest[IqFrame] = Latest(condition=self._jobs)
+        self._again: Latest[int] = Latest(condition=self._jobs)
+        self._finished: Latest[DopplerFrame] = Latest(wake)
+        self._notices: deque[Notice] = deque(maxlen=100)
+
+        # Guards the source, and that it transmits only while `_live` is set.
+        self._transmit = threading.RLock()
+        self._live = threading.Event()
+        self._closing = threading.Event()
+        self._source: Source | None = None
+        self._acquisition: Acquisition | None = None
+        self._configured: AcquisitionSettings | None = None
+        self._incoming: _Opened | None = None
+        self._opener: threading.Thread | None = None
+
+        self._addressed: int | None = None
+        self._frozen = False
+        self._fault = ""
+        self._errors = 0
+        self._rate = _Rate()
+        self._has_frame = False
+        self._next_index = 0
+        self._threads = [
+            threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
+            for name, step in (
+                ("acquire", self._acquire_step),
+                ("form", self._form_step),
+                ("doppler", self._doppler_step),
+            )
+        ]
+        self._transmitting = False
+        self._index_base = 0
+        self._previous: DopplerFrame | None = None
+        for thread in self._threads:
+            thread.start()
+
+    # ---- called by the screen -------------------------------------------------------------
+
+    def open(self, name: str, *, prf_hz: float | None = None) -> None:
+        """Open another source in the background; the present one runs until it is ready.
+
+        The outcome comes as a :class:`Notice`.
+        """
+        self._opener = threading.Thread(
+            target=self._open, args=(name, prf_hz), name="open", daemon=True
+        )
+        self._opener.start()
+
+    def freeze(self, shown_index: int | None) -> None:
+        """Stop transmitting and hold the frame on screen.
+
+        Parameters
+        ----------
+        shown_index : int or None
+            Index of the frame on screen; later ones are forgotten.
+        """
+        self._silence()
+        self._frozen = True
+        self._addressed = shown_index
+        self.cine.seal(shown_index)
+
+    def resume(self) -> None:
+        """Go on live."""
+        self._frozen = False
+        self._addressed = None
+        for slot in (self._raw, self._formed, self._again, self._finished):
+            slot.clear()
+        self.cine.unseal()
+        self._rate = _Rate()
+        self._live.set()
+
+    def restart(self) -> None:
+        """Try again after a fault."""
+        self._fault = ""
+        self.resume()
+
+    def show(self, index: int) -> None:
+        """Put a frame of the frozen loop on screen, processed with the settings in force."""
+        frame = self.cine.frame(index)
+        if frame is None:
+            return
+        self._addressed = index
+        self._finished.put(frame)
+        if frame.processing != self.store.current.processing:
+            self._again.put(index)
+
+    def refresh(self) -> None:
+        """Process the picture on screen again after a settings change, unless a new one comes."""
+        if self._frozen:
+            if self._addressed is not None:
+                self._again.put(self._addressed)
+        elif self._acquisition is not None and self._acquisition.frame_interval_s == 0.0:
+            held = self.cine.indices()
+            if held:
+                self._again.put(held[-1])
+
+    def take_frame(self) -> DopplerFrame | None:
+        """Newest frame that may be shown: while frozen, only the addressed one."""
+        frame = self._finished.take()
+        if frame is not None and self._frozen and frame.index != self._addressed:
+            return None
+        return frame
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Everything the user should read since the last call."""
+        taken = []
+        while self._notices:
+            taken.append(self._notices.popleft())
+        return tuple(taken)
+
+    def status(self) -> EngineStatus:
+        """How things are now; cheap enough to be polled."""
+        acquisition = self._acquisition
+        return EngineStatus(
+            state=self._state(acquisition),
+            source=acquisition.source if acquisition else "",
+            acquisition=acquisition,
+            fault=self._fault,
+            replaced_frames=sum(s.replaced for s in (self._raw, self._formed, self._finished)),
+            errors=self._errors,
+        )
+
+    def close(self) -> None:
+        """End all threads and close the source."""
+        self._closing.set()
+        self._silence()
+        threads = [*self._threads, *([self._opener] if self._opener else [])]
+        for thread in threads:
+            thread.join(JOIN_TIMEOUT_S)
+        with self._transmit:
+            for source in (self._source, self._incoming.source if self._incoming else None):
+                if source is not None:
+                    source.close()
+            self._source = self._incoming = None
+
+    def _state(self, acquisition: Acquisition | None) -> State:
+        if self._fault:
+            return State.FAULT
+        if self._frozen:
+            return State.FROZEN
+        if acquisition is None or not self._has_frame:
+            return State.PREPARING
+        if acquisition.frame_interval_s > 0.0:
+            period_s = max(acquisition.frame_interval_s, self._rate.interval_s)
+            late_s = time.perf_counter() - self._rate.last_s
+            if late_s > max(STALE_PERIODS * period_s, STALE_AT_LEAST_S):
+                return State.STALE
+        return State.LIVE
+
+    # ---- threads --------------------------------------------------------------------------
+
+    def _silence(self) -> None:
+        """Stop transmitting, now and until the engine goes live again."""
+        with self._transmit:
+            self._live.clear()
+            self._stop_source()
+
+    def _stop_source(self) -> None:
+        with self._transmit:
+            self._transmitting = False
+            if self._source is not None:
+                self._source.stop()
+
+    def _notify(self, notice: Notice) -> None:
+        self._errors += notice.is_error
+        self._notices.append(notice)
+        self._wake()
+
+    def _run(self, name: str, step: Callable[[], None]) -> None:
+        while not self._closing.is_set():
+            try:
+                step()
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
+                _log.error("fault in %s", name, exc_info=error)
+                self._silence()
+                self._fault = f"{name}: {error}"
+                self._notify(Notice(self._fault, is_error=True))
+
+    def _open(self, name: str, prf_hz: float | None) -> None:
+        try:
+            source = open_source(name, prf_hz=prf_hz)
+            try:
+                settings = source.defaults(self.store.current.acquisition)
+                opened = _Opened(source, settings, source.configure(settings))
+            except BaseException:
+                source.close()
+                raise
+        except SourceError as error:
+            self._notify(Notice(str(error), is_error=True))
+            return
+        with self._transmit:
+            if self._incoming is not None:
+                self._incoming.source.close()
+            self._incoming = opened
+            self._stop_source()
+
+    def _acquire_step(self) -> None:
+        self._take_over()
+        if not self._live.wait(READ_TIMEOUT_S) or self._source is None:
+            return
+        source = self._source
+        self._reconfigure(source)
+        with self._transmit:
+            if not self._live.is_set():
+                return
+            if not self._transmitting:
+                source.start()
+                self._transmitting = True
+        frame = source.read(READ_TIMEOUT_S)
+        if frame is None:
+            return
+        index = self._index_base + frame.index
+        self._next_index = index + 1
+        self._raw.put(dataclasses.replace(frame, index=index))
+
+    def _take_over(self) -> None:
+        """Put an opened source in the place of the present one."""
+        with self._transmit:
+            opened, self._incoming = self._incoming, None
+            if opened is None:
+                return
+            if self._source is not None:
+                self._source.close()
+            self._source = opened.source
+            self._acquisition = opened.acquisition
+            self._configured = opened.settings
+        self._begin(opened.acquisition)
+        self.cine.clear()
+        self._frozen, self._addressed, self._fault = False, None, ""
+        self.store.change(**dataclasses.asdict(opened.settings))
+        self.store.commit()
+        self._live.set()
+        text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
+        self._notify(Notice(text, opened=opened.source.name))
+
+    def _reconfigure(self, source: Source) -> None:
+        """Apply changed acquisition settings; refused ones are put back."""
+        wanted = self.store.current.acquisition
+        if wanted == self._configured or self._configured is None:
+            return
+        self._stop_source()
+        try:
+            acquisition = source.configure(wanted)
+        except SourceError as error:
+            self.store.change(**dataclasses.asdict(self._configured))
+            self._notify(Notice(str(error), is_error=True))
+            acquisition = source.configure(self._configured)
+        else:
+            self._configured = wanted
+        self._acquisition = acquisition
+        self._begin(acquisition)
+
+    def _begin(self, acquisition: Acquisition) -> None:
+        """Go on numbering frames from here; the picture on screen is not of this acquisition."""
+        self._has_frame = False
+        self._index_base = self._next_index
+        self._rate = _Rate(interval_s=acquisition.frame_interval_s)
+        self._raw.clear()
+
+    def _form_step(self) -> None:
+        frame = self._raw.take(READ_TIMEOUT_S)
+        if frame is not None:
+            self._formed.put(form(frame, self.store.current.processing))
+
+    def _doppler_step(self) -> None:
+        with self._jobs:
+            if not (self._formed.filled or self._again.filled):
+                self._jobs.wait(READ_TIMEOUT_S)
+            iq, index = self._formed.take(), self._again.take()
+        if index is not None:
+            self._process_again(index)
+        if iq is None or not self._live.is_set():
+            return
+        previous = self._previous
+        if previous is not None and previous.acquisition is not iq.acquisition:
+            previous = None
+        frame = doppler(iq, self.store.current.processing, previous)
+        self._previous = frame
+        if self.cine.append(iq, frame):
+            self._rate.tick()
+            self._has_frame = True
+            self._finished.put(frame)
+
+    def _process_again(self, index: int) -> None:
+        """Run the frozen frame through the same worker with the settings in force."""
+        iq = self.cine.iq(index)
+        if iq is None:
+            return
+        frame = doppler(iq, self.store.current.processing, self.cine.before(index))
+        self.cine.replace(frame)
+        self._finished.put(frame)

@@ -1,0 +1,1 @@
+"""What leaves the console: results, recordings, pictures, streams."""

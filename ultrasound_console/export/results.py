@@ -1,0 +1,139 @@
+"""Processed frames as an HDF5 file: every plane with its grid, units and settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .. import __version__
+from ..frames import Acquisition, DopplerFrame
+from ..geometry import ImageGrid
+from ..settings import Settings
+
+PLANES_FLOAT32 = ("velocity_m_s", "corrected_m_s", "power_db", "bandwidth", "confidence")
+
+
+class ResultsWriter:
+    """Writes frames one by one; the file appears under its name only when all is well.
+
+    Used as a context manager: leaving it by an exception removes what was written.
+
+    Parameters
+    ----------
+    path : Path
+    acquisition : Acquisition
+        Of the first frame; all frames share its grids.
+    settings : Settings
+        Stored as JSON.
+    """
+
+    def __init__(self, path: Path, acquisition: Acquisition, settings: Settings) -> None:
+        self._path = path
+        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._acquisition = acquisition
+        self._file = h5py.File(self._part, "w")
+        self._n_frames = 0
+        self._write_attributes(settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)
+
+    def append(self, frame: DopplerFrame) -> None:
+        """Add one frame.
+
+        Raises
+        ------
+        ValueError
+            The frame lies on another grid than the first.
+        """
+        if frame.acquisition.colour_grid != self._acquisition.colour_grid:
+            raise ValueError("all frames of a results file need the same colour grid")
+        for name in PLANES_FLOAT32:
+            self._add(name, getattr(frame, name))
+        bmode_grid = frame.acquisition.bmode_grid
+        self._add("bmode_db", _resampled(frame.bmode_db, bmode_grid, self._acquisition.colour_grid))
+        self._add("fold", frame.fold)
+        self._add("status", frame.status)
+        self._add("time_s", np.float64(frame.time_s))
+        self._add("frame_prf_hz", np.float64(frame.acquisition.prf_hz))
+        if frame.truth_m_s is not None and frame.vessel_mask is not None:
+            self._add("truth_m_s", frame.truth_m_s)
+            self._add("vessel_mask", frame.vessel_mask.astype(np.uint8))
+        self._n_frames += 1
+
+    def _add(self, name: str, value: NDArray[Any] | np.float64) -> None:
+        array = np.asarray(value)
+        if name not in self._file:
+            self._file.create_dataset(
+                name,
+                shape=(0, *array.shape),
+                maxshape=(None, *array.shape),
+                chunks=(1, *array.shape) if array.ndim else (1024,),
+                dtype=array.dtype,
+            )
+        dataset = self._file[name]
+        dataset.resize(self._n_frames + 1, axis=0)
+        dataset[self._n_frames] = array
+
+    def _write_attributes(self, settings: Settings) -> None:
+        acquisition, grid = self._acquisition, self._acquisition.colour_grid
+        self._file.attrs.update(
+            {
+                "nyquist_velocity_m_s": acquisition.nyquist_velocity_m_s,
+                "prf_hz": acquisition.prf_hz,
+                "center_frequency_hz": acquisition.center_frequency_hz,
+                "sound_speed_m_s": acquisition.sound_speed_m_s,
+                "transmit_angle_rad": acquisition.transmit_angle_rad,
+                "receive_angle_rad": acquisition.receive_angle_rad,
+                "source": acquisition.source,
+                "notes": "\n".join(acquisition.notes),
+                "settings": json.dumps(settings.to_dict()),
+                "version": __version__,
+                "kind": _kind_name(grid),
+                "angle_rad": grid.angle_rad,
+                "range_m": grid.range_m,
+                "apex": grid.apex_m,
+            }
+        )
+        self._file["x_m"] = grid.line_positions
+        self._file["x_m"].attrs["meaning"] = "line positions at z = 0; x = x_m + z_m tan(angle_rad)"
+        self._file["z_m"] = grid.range_positions_m
+
+
+def _kind_name(grid: ImageGrid) -> str:
+    if grid.kind == "polar":
+        return "polar"
+    return "rectangle" if grid.angle_rad == 0.0 else "parallelogram"
+
+
+def _resampled(
+    plane: NDArray[np.float32], source: ImageGrid, target: ImageGrid
+) -> NDArray[np.float32]:
+    """Plane on another grid, bilinear; beyond the edge the nearest sample."""
+    if source == target:
+        return plane
+    coordinates = source.indices(*target.positions_m())
+    resampled: NDArray[np.float32] = ndimage.map_coordinates(
+        plane, np.stack(coordinates), order=1, mode="nearest"
+    )
+    return resampled

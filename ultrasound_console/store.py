@@ -1,0 +1,75 @@
+"""The settings in force, with undo and redo."""
+
+from __future__ import annotations
+
+import threading
+
+from .settings import Settings, Value
+
+MAX_UNDO = 200
+
+
+class SettingsStore:
+    """Holds one :class:`Settings` value behind a lock.
+
+    A slider drag is any number of :meth:`change` calls and one :meth:`commit`; undo goes from
+    commit to commit.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._lock = threading.Lock()
+        self._current = settings or Settings()
+        self._committed = self._current
+        self._past: list[Settings] = []
+        self._future: list[Settings] = []
+
+    @property
+    def current(self) -> Settings:
+        """The settings in force."""
+        with self._lock:
+            return self._current
+
+    def change(self, **changes: Value) -> Settings:
+        """Put values in force without making an undo step.
+
+        Raises
+        ------
+        SettingError
+            An unknown name or a value outside its range; nothing is changed then.
+        """
+        with self._lock:
+            self._current = self._current.replace(**changes)
+            return self._current
+
+    def commit(self) -> None:
+        """Make everything since the last commit one undo step."""
+        with self._lock:
+            if self._current == self._committed:
+                return
+            self._past = [*self._past[-MAX_UNDO + 1 :], self._committed]
+            self._future.clear()
+            self._committed = self._current
+
+    def load(self, settings: Settings) -> None:
+        """Put a whole set in force, as one undo step."""
+        with self._lock:
+            self._current = settings
+        self.commit()
+
+    def undo(self) -> Settings:
+        """Go back one commit; uncommitted changes are dropped first."""
+        with self._lock:
+            if self._current != self._committed:
+                self._current = self._committed
+            elif self._past:
+                self._future.append(self._committed)
+                self._committed = self._current = self._past.pop()
+            return self._current
+
+    def redo(self) -> Settings:
+        """Take back one undo."""
+        with self._lock:
+            if self._future:
+                self._past.append(self._committed)
+                self._committed = self._current = self._future.pop()
+            return self._current
