@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,16 +38,7 @@ def _compress(iq: IqFrame) -> tuple[NDArray[np.int16], float, IqFrame]:
     peak = max(float(used.max(initial=0.0)), -float(used.min(initial=0.0)))
     scale = peak / _INT16_MAX if peak > 0.0 else 1.0
     samples = np.rint(used * np.float32(1.0 / scale)).astype(np.int16)
-    shell = IqFrame(
-        index=iq.index,
-        time_s=iq.time_s,
-        received_s=iq.received_s,
-        acquisition=iq.acquisition,
-        iq=np.zeros((0,), np.float32),
-        bmode_power=iq.bmode_power,
-        truth=iq.truth,
-        stage_seconds=iq.stage_seconds,
-    )
+    shell = replace(iq, iq=np.zeros((0,), np.float32))
     return samples, scale, shell
 
 
@@ -55,16 +46,7 @@ def _expand(entry: _Entry) -> IqFrame:
     lanes = n_lanes(entry.iq.acquisition.n_pulses)
     samples = aligned_zeros((*entry.samples.shape[:-1], lanes))
     np.multiply(entry.samples, np.float32(entry.scale), out=samples[..., : entry.samples.shape[-1]])
-    return IqFrame(
-        index=entry.iq.index,
-        time_s=entry.iq.time_s,
-        received_s=entry.iq.received_s,
-        acquisition=entry.iq.acquisition,
-        iq=samples,
-        bmode_power=entry.iq.bmode_power,
-        truth=entry.iq.truth,
-        stage_seconds=entry.iq.stage_seconds,
-    )
+    return replace(entry.iq, iq=samples)
 
 
 class Cine:

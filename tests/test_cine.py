@@ -1,0 +1,101 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from fakes import GRID, make_acquisition
+from frames_for_tests import make_frame
+
+from ultrasound_console.cine import Cine
+from ultrasound_console.dsp.arrays import pack_ensemble, unpack_ensemble
+from ultrasound_console.frames import IqFrame
+
+
+def entry(index):
+    rng = np.random.default_rng(index)
+    complex_iq = rng.normal(size=(8, *GRID.shape)) + 1j * rng.normal(size=(8, *GRID.shape))
+    iq = IqFrame(
+        index=index,
+        time_s=0.03 * index,
+        received_s=0.0,
+        acquisition=make_acquisition(),
+        iq=pack_ensemble(1000.0 * complex_iq),
+        bmode_power=rng.random(GRID.shape).astype(np.float32),
+    )
+    return iq, make_frame(index)
+
+
+@pytest.fixture
+def cine():
+    cine = Cine()
+    for index in range(5):
+        assert cine.append(*entry(index))
+    return cine
+
+
+def test_samples_come_back_to_a_part_in_thirty_thousand(cine):
+    original, _ = entry(3)
+    stored = cine.iq(3)
+    peak = np.abs(original.iq).max()
+    np.testing.assert_allclose(stored.iq, original.iq, atol=0.51 * peak / 32767)
+    assert stored.iq.shape == original.iq.shape
+    assert np.all(unpack_ensemble(stored.iq, 16)[8:] == 0)
+    np.testing.assert_array_equal(stored.bmode_power, original.bmode_power)
+    assert stored.iq.ctypes.data % 64 == 0
+
+
+def test_an_empty_picture_survives(cine):
+    iq, frame = entry(9)
+    silent = dataclasses.replace(iq, iq=np.zeros_like(iq.iq))
+    cine.append(silent, frame)
+    assert not cine.iq(9).iq.any()
+
+
+def test_frames_are_addressed_by_index(cine):
+    assert cine.indices() == (0, 1, 2, 3, 4)
+    assert cine.frame(2).index == 2
+    assert cine.before(3).index == 2
+    assert cine.before(0) is None
+    assert cine.frame(99) is None
+    assert cine.iq(99) is None
+
+
+def test_a_sealed_ring_takes_nothing_and_forgets_what_came_after(cine):
+    cine.seal(2)
+    assert cine.indices() == (0, 1, 2)
+    assert not cine.append(*entry(7))
+    cine.unseal()
+    assert cine.append(*entry(7))
+    assert cine.indices() == (0, 1, 2, 7)
+
+
+def test_the_budget_drops_the_oldest():
+    one = Cine()
+    one.append(*entry(0))
+    small = Cine(budget_bytes=int(3.5 * one.n_bytes))
+    for index in range(10):
+        small.append(*entry(index))
+    assert small.indices() == (7, 8, 9)
+    assert small.n_bytes == 3 * one.n_bytes
+
+
+def test_at_least_one_frame_is_kept():
+    tiny = Cine(budget_bytes=1)
+    tiny.append(*entry(0))
+    tiny.append(*entry(1))
+    assert tiny.indices() == (1,)
+
+
+def test_a_processed_frame_takes_its_place(cine):
+    before = cine.n_bytes
+    again = make_frame(2)
+    cine.replace(again)
+    assert cine.frame(2) is again
+    assert cine.n_bytes == before
+    cine.replace(make_frame(50))
+    assert cine.indices() == (0, 1, 2, 3, 4)
+
+
+def test_bytes_return_to_nothing(cine):
+    cine.clear()
+    assert cine.n_bytes == 0
+    assert cine.indices() == ()

@@ -1,0 +1,304 @@
+"""The engine with a source under control and the real pipeline on a small grid."""
+
+import threading
+
+import numpy as np
+import pytest
+from fakes import FakeSource
+
+from ultrasound_console import engine as engine_module
+from ultrasound_console.cine import Cine
+from ultrasound_console.engine import Engine, Latest, State
+from ultrasound_console.sources import SourceError
+from ultrasound_console.store import SettingsStore
+
+TIMEOUT_S = 30.0
+
+
+class Rig:
+    """An engine, its sources by name, and a way to wait for what it says."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.sources: dict[str, FakeSource] = {"fake": FakeSource()}
+        self.woken = threading.Condition()
+        monkeypatch.setattr(engine_module, "open_source", self._open)
+        self.store = SettingsStore()
+        self.engine = Engine(self.store, self._wake, Cine())
+        self.frames = []
+        self.notices = []
+
+    def _open(self, name, prf_hz=None):
+        if name not in self.sources:
+            raise SourceError(f"{name}: no such source")
+        return self.sources[name]
+
+    def _wake(self) -> None:
+        with self.woken:
+            self.woken.notify_all()
+
+    @property
+    def source(self) -> FakeSource:
+        return self.sources["fake"]
+
+    def _drain(self) -> None:
+        self.notices += self.engine.take_notices()
+        frame = self.engine.take_frame()
+        if frame is not None:
+            self.frames.append(frame)
+
+    def until(self, condition) -> None:
+        def holds():
+            self._drain()
+            return condition()
+
+        with self.woken:
+            # The short time-out covers changes that come without a wake-up.
+            for _ in range(int(TIMEOUT_S / 0.02)):
+                if holds():
+                    return
+                self.woken.wait(0.02)
+        raise AssertionError(f"never happened; {self.engine.status()} {self.notices}")
+
+    def open(self, name="fake") -> None:
+        n_before = len(self.notices)
+        self.engine.open(name)
+        self.until(lambda: len(self.notices) > n_before)
+
+    def next_frame(self):
+        n_before = len(self.frames)
+        self.source.push()
+        self.until(lambda: len(self.frames) > n_before)
+        return self.frames[-1]
+
+
+@pytest.fixture
+def rig(monkeypatch):
+    rig = Rig(monkeypatch)
+    yield rig
+    rig.engine.close()
+    assert not [t for t in threading.enumerate() if t.name in {"acquire", "form", "doppler"}]
+
+
+def test_the_newest_value_wins_and_one_wake_up_is_enough():
+    woken = []
+    slot = Latest(lambda: woken.append(1))
+    for value in (1, 2, 3):
+        slot.put(value)
+    assert slot.take() == 3
+    assert slot.take() is None
+    assert slot.replaced == 2
+    assert len(woken) == 1
+    slot.put(4)
+    assert len(woken) == 2
+
+
+def test_a_waiting_taker_is_woken():
+    slot = Latest()
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(slot.take(TIMEOUT_S)))
+    thread.start()
+    slot.put("frame")
+    thread.join(TIMEOUT_S)
+    assert taken == ["frame"]
+
+
+def test_frames_come_numbered_and_with_what_made_them(rig):
+    rig.open()
+    frames = [rig.next_frame() for _ in range(3)]
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert rig.engine.cine.indices() == (0, 1, 2)
+    assert frames[0].processing == rig.store.current.processing
+    assert frames[0].acquisition is rig.source.acquisition
+    assert rig.engine.status().state is State.LIVE
+
+
+def test_opening_tells_the_settings_of_the_source(rig):
+    rig.store.change(prf_hz=7000)
+    rig.open()
+    assert rig.store.current.acquisition.prf_hz == 3000.0
+    assert rig.notices[-1].opened == "fake"
+
+
+def test_freeze_stops_the_source_and_holds_the_frame_on_screen(rig):
+    rig.open()
+    for _ in range(3):
+        rig.next_frame()
+    on_screen = rig.frames[-2].index
+    rig.engine.freeze(on_screen)
+    assert not rig.source.running
+    assert rig.source.calls[-1] == "stop"
+    assert rig.engine.cine.indices() == (0, 1)
+    assert rig.engine.status().state is State.FROZEN
+    n_shown = len(rig.frames)
+    rig.source.push(5)
+    rig.until(lambda: rig.engine.status().state is State.FROZEN)
+    assert len(rig.frames) == n_shown
+    assert "start" not in rig.source.calls[rig.source.calls.index("stop") :]
+
+
+def test_frozen_frames_are_shown_by_index(rig):
+    rig.open()
+    for _ in range(4):
+        rig.next_frame()
+    rig.engine.freeze(3)
+    rig.engine.show(1)
+    rig.until(lambda: rig.frames[-1].index == 1)
+    rig.engine.show(99)
+    assert rig.engine.take_frame() is None
+
+
+def test_a_frozen_frame_is_processed_again_by_the_same_worker(rig):
+    rig.open()
+    live = [rig.next_frame() for _ in range(2)]
+    rig.engine.freeze(1)
+    rig.store.change(wall_filter="none")
+    rig.engine.refresh()
+    rig.until(lambda: rig.frames[-1].processing.wall_filter == "none")
+    again = rig.frames[-1]
+    assert again.index == 1
+    assert np.any(again.velocity_m_s != live[1].velocity_m_s)
+    assert rig.engine.cine.frame(1) is again
+    rig.store.change(wall_filter="polynomial-1")
+    rig.engine.refresh()
+    rig.until(lambda: rig.frames[-1].processing.wall_filter == "polynomial-1")
+    # The ring keeps int16 samples: the same picture to a part in ten thousand of v_N.
+    np.testing.assert_allclose(
+        rig.frames[-1].velocity_m_s,
+        live[1].velocity_m_s,
+        atol=1e-2 * live[1].nyquist_velocity_m_s,
+    )
+
+
+def test_resume_goes_on_with_new_numbers(rig):
+    rig.open()
+    rig.next_frame()
+    rig.engine.freeze(0)
+    rig.engine.resume()
+    rig.until(lambda: rig.source.running)
+    assert rig.next_frame().index == 1
+    assert rig.engine.status().state is State.LIVE
+
+
+def test_many_freezes_never_leave_the_source_in_the_wrong_state(rig):
+    rig.open()
+    for _ in range(50):
+        rig.engine.freeze(None)
+        assert not rig.source.running
+        rig.engine.resume()
+    rig.until(lambda: rig.source.running)
+    rig.next_frame()
+
+
+def test_a_new_prf_reconfigures_between_frames(rig):
+    rig.open()
+    rig.next_frame()
+    rig.store.change(prf_hz=5000)
+    rig.until(lambda: "configure 5000" in rig.source.calls)
+    frame = rig.next_frame()
+    assert frame.acquisition.prf_hz == 5000
+    assert frame.index == 1
+
+
+def test_a_refused_setting_is_put_back_and_said(rig):
+    rig.open()
+    rig.next_frame()
+    rig.source.refuse = "no such PRF"
+
+    def put_back():
+        if rig.source.calls[-1] == "configure 9000":
+            rig.source.refuse = ""
+        return rig.store.current.acquisition.prf_hz == 3000.0
+
+    original = rig.source.configure
+
+    def configure_once(settings):
+        try:
+            return original(settings)
+        finally:
+            rig.source.refuse = ""
+
+    rig.source.configure = configure_once
+    rig.store.change(prf_hz=9000)
+    rig.until(put_back)
+    rig.until(lambda: rig.notices[-1].text == "no such PRF")
+    assert rig.notices[-1].is_error
+    rig.next_frame()
+
+
+def test_a_source_that_cannot_be_opened_leaves_the_present_one_running(rig):
+    rig.open()
+    rig.next_frame()
+    rig.open("nowhere")
+    assert rig.notices[-1].text == "nowhere: no such source"
+    assert rig.notices[-1].is_error
+    rig.next_frame()
+    assert rig.engine.status().source == "fake"
+
+
+def test_another_source_takes_over_and_the_old_one_is_closed(rig):
+    rig.open()
+    rig.next_frame()
+    old = rig.source
+    rig.sources["fake"] = FakeSource()
+    rig.open()
+    assert "close" in old.calls
+    assert rig.engine.cine.indices() == ()
+    assert rig.next_frame().index == 1
+
+
+def test_a_fault_names_its_stage_and_can_be_restarted(rig, monkeypatch):
+    rig.open()
+    rig.next_frame()
+    original = engine_module.doppler
+
+    def fails(*_):
+        raise ValueError("planes do not match")
+
+    monkeypatch.setattr(engine_module, "doppler", fails)
+    rig.source.push()
+    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    assert rig.engine.status().fault == "doppler: planes do not match"
+    assert not rig.source.running
+    monkeypatch.setattr(engine_module, "doppler", original)
+    rig.engine.restart()
+    rig.until(lambda: rig.source.running)
+    rig.next_frame()
+    assert rig.engine.status().state is State.LIVE
+
+
+def test_a_source_that_fails_is_a_fault_of_acquisition(rig):
+    rig.open()
+    rig.next_frame()
+    rig.source.broken = "cable pulled"
+    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    assert rig.engine.status().fault == "acquire: cable pulled"
+
+
+def test_a_picture_that_is_not_followed_becomes_stale(rig):
+    rig.open()
+    rig.next_frame()
+    rig.until(lambda: rig.engine.status().state is State.STALE)
+    rig.next_frame()
+    assert rig.engine.status().state is State.LIVE
+
+
+def test_a_held_frame_is_never_stale_and_follows_processing_changes(monkeypatch):
+    rig = Rig(monkeypatch)
+    rig.sources["fake"] = FakeSource(frame_interval_s=0.0)
+    try:
+        rig.open()
+        rig.next_frame()
+        rig.store.change(wall_filter="none")
+        rig.engine.refresh()
+        rig.until(lambda: rig.frames[-1].processing.wall_filter == "none")
+        assert rig.engine.status().state is State.LIVE
+    finally:
+        rig.engine.close()
+
+
+def test_close_ends_everything_and_may_be_called_in_any_state(monkeypatch):
+    for prepare in (lambda _: None, lambda rig: rig.open(), lambda rig: rig.engine.freeze(None)):
+        rig = Rig(monkeypatch)
+        prepare(rig)
+        rig.engine.close()
+        assert not [t for t in threading.enumerate() if t.name in {"acquire", "form", "doppler"}]

@@ -1,0 +1,88 @@
+import json
+
+import h5py
+import numpy as np
+import pytest
+from frames_for_tests import RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, make_frame
+
+from ultrasound_console.export.results import ResultsWriter
+from ultrasound_console.settings import Settings
+
+
+def write(path, frames):
+    with ResultsWriter(path, frames[0].acquisition, Settings()) as writer:
+        for frame in frames:
+            writer.append(frame)
+
+
+def test_planes_and_attributes_come_back(tmp_path):
+    path = tmp_path / "out.h5"
+    frames = [make_frame(index) for index in range(3)]
+    write(path, frames)
+    with h5py.File(path) as file:
+        for name in ("velocity_m_s", "corrected_m_s", "power_db", "bandwidth", "confidence"):
+            assert file[name].shape == (3, *SHEARED.shape)
+            assert file[name].dtype == np.float32
+            np.testing.assert_array_equal(file[name][1], getattr(frames[1], name))
+        assert file["fold"].dtype == np.int8
+        assert file["status"].dtype == np.uint8
+        v_n = file.attrs["nyquist_velocity_m_s"]
+        np.testing.assert_allclose(
+            file["corrected_m_s"][:], file["velocity_m_s"][:] + 2 * v_n * file["fold"][:], atol=1e-6
+        )
+        assert v_n == pytest.approx(1540.0 * 3000.0 / (4 * 6.5e6))
+        assert file.attrs["kind"] == "parallelogram"
+        assert file.attrs["angle_rad"] == SHEARED.angle_rad
+        assert tuple(file.attrs["range_m"]) == SHEARED.range_m
+        assert Settings.from_dict(json.loads(file.attrs["settings"])) == (Settings(), ())
+        np.testing.assert_allclose(file["x_m"], np.linspace(*SHEARED.lines, SHEARED.n_lines))
+        np.testing.assert_allclose(file["z_m"], np.linspace(*SHEARED.range_m, SHEARED.n_depths))
+        np.testing.assert_array_equal(file["frame_prf_hz"], 3000.0)
+        assert file["time_s"].shape == (3,)
+    assert [item.name for item in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_bmode_is_sampled_where_the_colour_is(tmp_path):
+    path = tmp_path / "out.h5"
+    frame = make_frame(0)
+    write(path, [frame])
+    with h5py.File(path) as file:
+        stored = file["bmode_db"][0]
+    assert stored.shape == SHEARED.shape
+    row, line = 80, 70
+    at = frame.acquisition.bmode_grid.indices(*SHEARED.positions_m(row, line))
+    nearest = frame.bmode_db[tuple(int(i) for i in at)]
+    neighbours = frame.bmode_db[int(at[0]) : int(at[0]) + 2, int(at[1]) : int(at[1]) + 2]
+    assert neighbours.min() - 1e-4 <= stored[row, line] <= neighbours.max() + 1e-4
+    assert np.isfinite(nearest)
+
+
+@pytest.mark.parametrize(("grid", "kind"), [(RECTANGLE, "rectangle"), (SECTOR, "polar")])
+def test_the_grid_is_named(tmp_path, grid, kind):
+    path = tmp_path / "out.h5"
+    bmode_grid = SECTOR_BMODE if kind == "polar" else RECTANGLE
+    write(path, [make_frame(0, colour_grid=grid, bmode_grid=bmode_grid)])
+    with h5py.File(path) as file:
+        assert file.attrs["kind"] == kind
+        assert tuple(file.attrs["apex"]) == grid.apex_m
+
+
+def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):
+    path = tmp_path / "out.h5"
+    path.write_bytes(b"older result")
+    with (
+        pytest.raises(RuntimeError, match="midway"),
+        ResultsWriter(path, make_frame(0).acquisition, Settings()) as writer,
+    ):
+        writer.append(make_frame(0))
+        raise RuntimeError("midway")
+    assert path.read_bytes() == b"older result"
+    assert [item.name for item in tmp_path.iterdir()] == ["out.h5"]
+
+
+def test_frames_of_another_grid_are_refused(tmp_path):
+    with (
+        pytest.raises(ValueError, match="same colour grid"),
+        ResultsWriter(tmp_path / "out.h5", make_frame(0).acquisition, Settings()) as writer,
+    ):
+        writer.append(make_frame(0, colour_grid=RECTANGLE))
