@@ -83,7 +83,7 @@ def source_names() -> tuple[str, ...]:
     return tuple(SIMULATED + scene for scene in SCENES)
 
 
-def open_source(name: str, *, real_time: bool = True) -> Source:
+def open_source(name: str, *, real_time: bool = True, prf_hz: float | None = None) -> Source:
     """Open a recording by its path or a simulated source as ``simulated:NAME``.
 
     Parameters
@@ -92,6 +92,8 @@ def open_source(name: str, *, real_time: bool = True) -> Source:
         Path or name.
     real_time : bool
         Deliver frames at their own rate, in a loop; otherwise as fast as they are read.
+    prf_hz : float, optional
+        Rate of the pulses, for a recording that does not say it.
 
     Raises
     ------
@@ -104,4 +106,4 @@ def open_source(name: str, *, real_time: bool = True) -> Source:
         return SimulatedSource(name.removeprefix(SIMULATED), real_time=real_time)
     from .recording import RecordingSource
 
-    return RecordingSource(Path(name), real_time=real_time)
+    return RecordingSource(Path(name), real_time=real_time, prf_hz=prf_hz)

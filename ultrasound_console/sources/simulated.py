@@ -1,0 +1,224 @@
+"""The simulated probe: a scene in a loop over the heart cycle.
+
+Frames are synthesised on a thread of their own and kept. Until all are there, only those that are
+ready are played; the heart keeps the rate of the wall clock and phases are skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+
+from ..frames import Acquisition, ChannelFrame
+from ..settings import AcquisitionSettings
+from ..simulation import SCENES as _SCENES
+from ..simulation import Scan, ScanFrame, plan
+from .clock import FrameClock
+from .protocol import SIMULATED, SourceError
+
+SCENES: tuple[str, ...] = tuple(_SCENES)
+"""Names of the scenes; the first one is where the console starts."""
+
+
+class SimulatedSource:
+    """A scene under a simulated probe; see :class:`~.protocol.Source`.
+
+    Parameters
+    ----------
+    scene : str
+        One of :data:`SCENES`.
+    real_time : bool
+        Play at the rate of the heart, skipping phases that are late or not ready; otherwise make
+        every phase in order, as fast as it is read.
+
+    Raises
+    ------
+    SourceError
+        No scene of that name.
+    """
+
+    def __init__(self, scene: str, *, real_time: bool = True) -> None:
+        if scene not in _SCENES:
+            raise SourceError(
+                f"no simulated source {SIMULATED}{scene}: take one of "
+                f"{', '.join(SIMULATED + name for name in SCENES)}"
+            )
+        self._scan = Scan(_SCENES[scene])
+        self._real_time = real_time
+        self._clock = FrameClock(real_time=real_time)
+        self._acquisition: Acquisition | None = None
+        self._cycle = 0
+        self._index = 0
+        # Frame intervals from the first frame of the acquisition to the last one that was due.
+        self._position = -1
+        self._started = self._closed = False
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._made = threading.Condition()
+        self._ready: dict[int, ScanFrame] = {}
+        self._failure: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """Name shown to the user."""
+        return f"simulated {self._scan.scene.name}"
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames in one heart cycle; None before :meth:`configure`."""
+        return self._cycle or None
+
+    def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
+        """Return the settings with what the scene starts with."""
+        steering_rad = self._scan.scene.steering_rad
+        if steering_rad is None:
+            return settings
+        return dataclasses.replace(settings, steering_rad=steering_rad)
+
+    def configure(self, settings: AcquisitionSettings) -> Acquisition:
+        """Apply settings; frames made with others are dropped.
+
+        Raises
+        ------
+        SourceError
+            The source is closed.
+        """
+        self._check_open()
+        was_started = self._started
+        self._halt()
+        acquisition = plan(self._scan.scene, settings)
+        self._acquisition = acquisition
+        self._cycle = round(self._scan.scene.waveform.period_s / acquisition.frame_interval_s)
+        self._index, self._position = 0, -1
+        self._ready = {}
+        if was_started:
+            self.start()
+        return acquisition
+
+    def start(self) -> None:
+        """Begin to make and play frames.
+
+        Raises
+        ------
+        SourceError
+            The source is closed or not configured.
+        """
+        acquisition = self._configured()
+        self._halt()
+        self._stopped.clear()
+        self._clock.start()
+        self._started = True
+        self._failure = None
+        if self._real_time and len(self._ready) < self._cycle:
+            self._thread = threading.Thread(
+                target=self._fill, args=(acquisition,), name="simulated probe", daemon=True
+            )
+            self._thread.start()
+
+    def read(self, timeout_s: float) -> ChannelFrame | None:
+        """Wait for the next frame; None when none came due in time or the source is stopped.
+
+        Raises
+        ------
+        SourceError
+            The source is closed, not configured, or its thread failed.
+        """
+        acquisition = self._configured()
+        deadline_s = time.perf_counter() + timeout_s
+        if self._real_time and not self._any_ready(timeout_s):
+            return None
+        while True:
+            left_s = max(0.0, deadline_s - time.perf_counter())
+            steps = self._clock.wait(acquisition.frame_interval_s, left_s)
+            if steps is None:
+                return None
+            position = self._position + steps
+            made = self._frame(acquisition, position % self._cycle)
+            if made is not None:
+                break
+            if self._real_time:
+                self._position = position
+        self._position = position
+        self._index += 1
+        return ChannelFrame(
+            index=self._index - 1,
+            time_s=position * acquisition.frame_interval_s,
+            received_s=time.perf_counter(),
+            acquisition=acquisition,
+            colour=made.colour,
+            bmode=made.bmode,
+            truth=made.truth,
+        )
+
+    def stop(self) -> None:
+        """Stop playing and making frames and end a waiting :meth:`read`; from any thread."""
+        self._started = False
+        self._stopped.set()
+        self._clock.stop()
+        with self._made:
+            self._made.notify_all()
+
+    def close(self) -> None:
+        """End the thread and let go of all frames."""
+        self._halt()
+        self._closed = True
+        self._ready = {}
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SourceError(f"{self.name}: closed; open it again")
+
+    def _configured(self) -> Acquisition:
+        self._check_open()
+        if self._acquisition is None:
+            raise SourceError(f"{self.name}: configure it first")
+        return self._acquisition
+
+    def _halt(self) -> None:
+        """Stop, and wait for the thread: it looks up after every transmit."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _any_ready(self, timeout_s: float) -> bool:
+        """Wait until there is something to play."""
+        with self._made:
+            self._made.wait_for(
+                lambda: self._ready or self._failure or self._stopped.is_set(), timeout_s
+            )
+        if self._failure is not None:
+            raise SourceError(f"{self.name}: {self._failure}") from self._failure
+        return bool(self._ready)
+
+    def _frame(self, acquisition: Acquisition, phase: int) -> ScanFrame | None:
+        """One phase of the heart cycle: the one that is ready, or made here and now."""
+        if self._real_time:
+            return self._ready.get(phase)
+        return self._scan.frame(acquisition, phase, self._stopped.is_set)
+
+    def _fill(self, acquisition: Acquisition) -> None:
+        """Make the missing phases, each time the one that will be due when it is made."""
+        lead = 0
+        while (phase := self._missing(max(0, self._position) + lead)) is not None:
+            began_s = time.perf_counter()
+            try:
+                made = self._scan.frame(acquisition, phase, self._stopped.is_set)
+            except Exception as error:  # noqa: BLE001 - the thread's boundary: read() raises it
+                self._failure = error
+                made = None
+            with self._made:
+                if made is not None:
+                    self._ready[phase] = made
+                self._made.notify_all()
+            if made is None:
+                return
+            took_s = time.perf_counter() - began_s
+            lead = 1 + math.ceil(took_s / acquisition.frame_interval_s)
+
+    def _missing(self, position: int) -> int | None:
+        """Find the first phase from a position on that is not ready."""
+        phases = ((position + k) % self._cycle for k in range(self._cycle))
+        return next((phase for phase in phases if phase not in self._ready), None)
