@@ -56,6 +56,7 @@ class Rig:
             for _ in range(int(TIMEOUT_S / 0.02)):
                 if holds():
                     return
+                assert not self.engine.status().fault
                 self.woken.wait(0.02)
         raise AssertionError(f"never happened; {self.engine.status()} {self.notices}")
 

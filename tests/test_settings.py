@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +45,12 @@ def test_whole_numbers_stay_whole():
     assert Settings().replace(ensemble=8.0).acquisition.ensemble == 8
     with pytest.raises(SettingError, match="whole number"):
         Settings().replace(ensemble=8.5)
+
+
+def test_numbers_of_an_array_become_plain_ones():
+    changed = Settings().replace(prf_hz=np.float32(2500.5), ensemble=np.int64(8))
+    assert type(changed.acquisition.prf_hz) is float
+    assert type(changed.acquisition.ensemble) is int
 
 
 def test_replace_finds_the_group():

@@ -14,6 +14,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, Literal
 
 
@@ -110,17 +111,18 @@ def checked(name: str, spec: Spec, value: object, group: type[_Group]) -> Value:
         if value not in spec.options:
             raise SettingError(f"{name} = {value!r}: give one of {', '.join(spec.options)}")
         return str(value)
-    default = group.__dataclass_fields__[name].default  # type: ignore[attr-defined]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise SettingError(f"{name} = {value!r}: give a number in {spec.unit or 'no unit'}")
-    if not spec.low <= value <= spec.high:
+    number = float(value)
+    if not spec.low <= number <= spec.high:
         limits = f"{spec.low:g} ... {spec.high:g} {spec.unit}".rstrip()
-        raise SettingError(f"{name} = {value:g} is outside {limits}")
-    if isinstance(default, int):
-        if value != int(value):
-            raise SettingError(f"{name} = {value:g}: give a whole number")
-        return int(value)
-    return float(value)
+        raise SettingError(f"{name} = {number:g} is outside {limits}")
+    default = group.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+    if not isinstance(default, int):
+        return number
+    if number != int(number):
+        raise SettingError(f"{name} = {number:g}: give a whole number")
+    return int(number)
 
 
 _DEGREES = 180.0 / math.pi
@@ -203,7 +205,7 @@ class ProcessingSettings(_Group):
     """From samples to velocities."""
 
     f_number: float = _setting(
-        1.5,
+        1.2,
         Range(
             0.8,
             4.0,

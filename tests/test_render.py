@@ -1,0 +1,346 @@
+"""The three panels, pixel by pixel against a numpy picture."""
+
+import math
+
+import numpy as np
+import pytest
+from display import needs_display
+from frames_for_tests import RECTANGLE, SECTOR, SHEARED, make_frame, wrapped
+from panels import GRIDS, Model, compare, picture, pixels, show, shown_canvas
+from pytestqt.qtbot import QtBot
+from vispy import gloo
+
+from ultrasound_console.assets import shader
+from ultrasound_console.frames import DopplerFrame, Status
+from ultrasound_console.geometry import ImageGrid
+from ultrasound_console.render.canvas import PanelCanvas
+from ultrasound_console.render.colour_maps import FOLD_MAP
+from ultrasound_console.render.painter import grid_mesh
+from ultrasound_console.settings import DisplaySettings, ProcessingSettings
+
+pytestmark = [pytest.mark.gui, needs_display]
+
+
+@pytest.fixture
+def canvas(qtbot: QtBot) -> PanelCanvas:
+    return shown_canvas(qtbot)
+
+
+@pytest.fixture
+def plain(canvas: PanelCanvas, monkeypatch: pytest.MonkeyPatch) -> PanelCanvas:
+    """A canvas without lines over the pictures."""
+    monkeypatch.setattr(canvas, "_current_lines", lambda frame: ([], []))
+    return canvas
+
+
+@pytest.mark.parametrize("grids", GRIDS)
+def test_the_panels_are_the_numpy_picture(plain: PanelCanvas, grids: str) -> None:
+    bmode_grid, colour_grid = GRIDS[grids]
+    frame = make_frame(3, bmode_grid=bmode_grid, colour_grid=colour_grid)
+    model = show(plain, frame)
+    # All kinds of pixels are in the picture.
+    assert set(np.unique(frame.status)) == {0, 1, 2, 3}
+    compare(plain, model)
+
+
+@pytest.mark.parametrize(
+    "display",
+    [
+        {"baseline": 0.45},
+        {"baseline": -0.8, "invert": True},
+        {"invert": True, "overlay_opacity": 0.4},
+        {"write_priority": 0.35, "bmode_gain_db": 14.0, "bmode_dynamic_range_db": 60.0},
+        {"write_priority": 1.0, "overlay_opacity": 1.0},
+        {"colour_gain_db": 9.0, "bmode_gain_db": -10.0},
+        {"colour_gain_db": -9.0},
+        {"interpolate": False},
+        {"colour_scale_m_s": 0.25},
+    ],
+    ids=str,
+)
+def test_every_display_setting_does_what_it_says(
+    plain: PanelCanvas, display: dict[str, object]
+) -> None:
+    compare(plain, show(plain, make_frame(3), **display))
+
+
+def test_the_zoomed_picture_is_the_numpy_picture(plain: PanelCanvas) -> None:
+    model = show(plain, make_frame(3))
+    plain._set_view(plain.view.zoomed(5.0, *plain.pixel(0, -0.004, 0.014)))
+    compare(plain, Model(model.frame, plain.view, model.display, model.right_scale_m_s))
+
+
+def test_negative_folds_count_down(plain: PanelCanvas) -> None:
+    frame = make_frame(0, peak_nyquist=-4.5, pulsation=0.0, abstained=False)
+    assert frame.fold.min() == -2
+    compare(plain, show(plain, frame))
+
+
+def test_the_safe_map_is_used_when_chosen(plain: PanelCanvas) -> None:
+    model = show(plain, make_frame(3))
+    plain.set_colour_map("colour-blind safe")
+    compare(
+        plain,
+        Model(model.frame, model.view, model.display, model.right_scale_m_s, "colour-blind safe"),
+    )
+    with pytest.raises(ValueError, match="unknown colour map"):
+        plain.set_colour_map("jet")
+
+
+def test_grids_may_change_from_frame_to_frame(plain: PanelCanvas) -> None:
+    for index, (bmode_grid, colour_grid) in enumerate(GRIDS.values()):
+        frame = make_frame(index, bmode_grid=bmode_grid, colour_grid=colour_grid)
+        compare(plain, show(plain, frame))
+    small = ImageGrid("parallel", 31, 17, (-0.008, 0.003), (0.010, 0.022))
+    compare(plain, show(plain, make_frame(9, colour_grid=small)))
+    compare(plain, show(plain, make_frame(10)))
+
+
+# Interpolation
+
+
+def ramp_frame(low: float, high: float) -> DopplerFrame:
+    """Corrected velocity rising from left to right, in v_N; black B-mode; all of it flow."""
+    n = 24
+    grid = ImageGrid("parallel", n, n, (-0.012, 0.012), (0.006, 0.03))
+    base = make_frame(0, colour_grid=grid)
+    nyquist = base.nyquist_velocity_m_s
+    truth = np.broadcast_to(np.linspace(low, high, n) * nyquist, (n, n))
+    velocity = wrapped(truth, nyquist).astype(np.float32)
+    folds = np.rint((truth - velocity) / (2 * nyquist)).astype(np.int8)
+    status = np.full((n, n), Status.KEPT, np.uint8)
+    return DopplerFrame(
+        **{
+            **vars(base),
+            "bmode_db": np.full(base.bmode_db.shape, -200, np.float32),
+            "velocity_m_s": velocity,
+            "fold": folds,
+            "status": status,
+            "power_db": np.full((n, n), 30, np.float32),
+        }
+    )
+
+
+def middle_line(canvas: PanelCanvas, panel: int) -> np.ndarray:
+    """RGB across the middle of the box, away from its border."""
+    left, y = canvas.pixel(panel, -0.0115, 0.018)
+    right, _ = canvas.pixel(panel, 0.0115, 0.018)
+    return pixels(canvas)[round(y), round(left) : round(right)]
+
+
+def test_no_dark_seam_where_velocity_passes_v_n(plain: PanelCanvas) -> None:
+    show(plain, ramp_frame(0.7, 1.3), overlay_opacity=1.0)
+    line = middle_line(plain, 0)
+    luma = line @ [0.299, 0.587, 0.114]
+    assert luma.min() > 120
+    # It is the seam that was looked at: from the bright end towards to the bright end away.
+    assert (line[:10, 0] > line[:10, 2]).all()
+    assert (line[-10:, 2] > line[-10:, 0]).all()
+    # A true reversal passes through the dark.
+    show(plain, ramp_frame(-0.6, 0.6), overlay_opacity=1.0)
+    luma = middle_line(plain, 0) @ [0.299, 0.587, 0.114]
+    assert luma.min() < 15
+
+
+def test_the_corrected_panel_is_smooth_across_v_n(plain: PanelCanvas) -> None:
+    show(plain, ramp_frame(0.4, 1.9), overlay_opacity=1.0, colour_scale_m_s=0.4)
+    line = middle_line(plain, 2)
+    assert np.abs(np.diff(line, axis=0)).max() < 12
+    assert len(np.unique(line, axis=0)) > 60
+
+
+def test_nothing_is_invented_between_corrected_and_uncorrected(plain: PanelCanvas) -> None:
+    frame = ramp_frame(1.5, 1.5)
+    fold = frame.fold.copy()
+    assert (fold == 1).all()
+    fold[:, 12:] = 0
+    status = np.where(fold, Status.CORRECTED, Status.ABSTAINED).astype(np.uint8)
+    show(
+        plain,
+        DopplerFrame(**{**vars(frame), "fold": fold, "status": status}),
+        overlay_opacity=1.0,
+        colour_scale_m_s=0.4,
+    )
+    # 1.5 v_N beside -0.5 v_N: two colours and nothing in between.
+    line = middle_line(plain, 2)
+    assert np.abs(np.diff(line, axis=0)).max() > 100
+    assert len(np.unique(line, axis=0)) == 2
+
+
+def test_noise_beside_the_flow_does_not_leak_in(plain: PanelCanvas) -> None:
+    frame = ramp_frame(0.5, 0.5)
+    velocity, power_db = frame.velocity_m_s.copy(), frame.power_db.copy()
+    velocity[:, 12:] *= -0.7
+    power_db[:, 12:] = 2.0
+    show(
+        plain,
+        DopplerFrame(**{**vars(frame), "velocity_m_s": velocity, "power_db": power_db}),
+        overlay_opacity=1.0,
+    )
+    for panel in (0, 2):
+        line = middle_line(plain, panel)
+        colours = np.unique(line, axis=0)
+        assert len(colours) == 2
+        assert colours[0].tolist() == [0, 0, 0]
+        # The contour runs between the samples, where the power passes the threshold.
+        width = np.count_nonzero(line.any(axis=1)) / len(line)
+        edge = (11 + (30 - 8) / (30 - 2) + 0.5) / 24
+        assert width == pytest.approx((edge * 0.024 - 0.0005) / 0.023, abs=0.03)
+
+
+def test_weak_flow_shown_by_gain_is_raw(plain: PanelCanvas) -> None:
+    processing = ProcessingSettings(flow_power_db=20.0)
+    frame = ramp_frame(0.5, 0.5)
+    frame = DopplerFrame(
+        **{
+            **vars(frame),
+            "power_db": np.full_like(frame.power_db, 15),
+            "status": np.zeros_like(frame.status),
+            "processing": processing,
+        }
+    )
+    show(plain, frame)
+    assert not middle_line(plain, 2).any()
+    show(plain, frame, colour_gain_db=6.0, overlay_opacity=1.0, colour_scale_m_s=0.4)
+    model = Model(frame, plain.view, DisplaySettings())
+    raw = model.velocity_rgb(np.array(0.5 * frame.nyquist_velocity_m_s), -0.4, 0.4)
+    assert np.abs(middle_line(plain, 2) - raw).max() <= 2
+
+
+# Bars, lines, states
+
+
+def test_the_bars_show_the_map_between_their_ends(plain: PanelCanvas) -> None:
+    model = show(plain, make_frame(3), baseline=0.3)
+    shot = pixels(plain)
+    for panel in (0, 2):
+        scale = plain.scale_m_s(panel)
+        assert scale is not None
+        low, high = scale
+        bar = plain.bar_rect(panel)
+        height = 1 - (np.arange(bar.height) + 0.5) / bar.height
+        expected = model.velocity_rgb(low + height * (high - low), low, high)
+        got = shot[bar.y : bar.bottom, bar.x : bar.right]
+        assert np.abs(got - expected[:, None]).max() <= 2
+        # Red, that is towards the probe, is on top.
+        assert got[5, 0, 0] > got[5, 0, 2]
+    bar = plain.bar_rect(1)
+    for tick, colour in zip(plain.bar_ticks(1), FOLD_MAP.astype(float), strict=True):
+        got = shot[round(tick.y_px), bar.x + 5]
+        assert np.abs(got - colour[:3] * colour[3] / 255).max() <= 1
+
+
+def test_the_box_and_the_probe_mark_are_drawn(canvas: PanelCanvas) -> None:
+    frame = make_frame(3, colour_grid=SHEARED)
+    canvas.set_frame(frame)
+    shot = pixels(canvas)
+    edge = SHEARED.positions_m(np.array([-0.5]), np.array([70.0]))
+    for panel in range(3):
+        x_px, y_px = (int(value) for value in canvas.pixel(panel, edge[0][0], edge[1][0]))
+        column = shot[y_px - 3 : y_px + 4, x_px].sum(-1)
+        assert column.max() > np.median(column) + 60
+        rect = canvas.picture_rect(panel)
+        top = shot[rect.y : rect.y + 10, rect.x : rect.x + 40]
+        assert (top[..., 1] > top[..., 0] + 60).any()
+
+
+def test_stale_is_grey_and_darker_and_comes_back(canvas: PanelCanvas) -> None:
+    canvas.set_frame(make_frame(3))
+    live = picture(canvas, 2)
+    canvas.set_stale(True)
+    stale = picture(canvas, 2)
+    inner = np.s_[20:-5, 8:]
+    # The thin lines over the picture keep their faint tint.
+    assert np.ptp(stale[inner], axis=-1).max() <= 12
+    assert stale[inner].mean() < 0.7 * live[inner].mean()
+    assert np.ptp(live[inner], axis=-1).max() > 150
+    bar = canvas.bar_rect(0)
+    assert np.ptp(pixels(canvas)[bar.y : bar.bottom, bar.x + 5], axis=-1).max() <= 3
+    canvas.set_stale(False)
+    assert (picture(canvas, 2) == live).all()
+
+
+def test_without_a_picture_the_panels_are_black(canvas: PanelCanvas) -> None:
+    assert not picture(canvas, 0).any()
+    canvas.set_frame(make_frame(3))
+    assert picture(canvas, 0).any()
+    canvas.clear()
+    assert canvas.frame is None
+    assert canvas.bar_ticks(0) == ()
+    for panel in range(3):
+        assert not picture(canvas, panel).any()
+    canvas.set_frame(make_frame(4))
+    assert picture(canvas, 0).any()
+
+
+# Shader formulas
+
+
+def evaluate(canvas: PanelCanvas, expression: str, a: np.ndarray, **uniforms: object) -> np.ndarray:
+    """(n, 2) of a GLSL expression of ``a`` (n, 2), computed on the GPU in float32."""
+    canvas.set_current()
+    n = len(a)
+    source = "".join(f"uniform vec{len(v)} {name};\n" for name, v in uniforms.items())
+    program = gloo.Program(
+        "attribute vec2 a_corner; varying vec2 v_at;\n"
+        "void main() { v_at = 0.5 * a_corner + 0.5; gl_Position = vec4(a_corner, 0.0, 1.0); }",
+        shader("grid.glsl")
+        + source
+        + "uniform sampler2D u_a; varying vec2 v_at;\n"
+        + "void main() { vec2 a = texture2D(u_a, v_at).rg;\n"
+        + f"gl_FragColor = vec4({expression}, 0.0, 1.0); }}",
+    )
+    values = np.zeros((1, n, 4), np.float32)
+    values[0, :, :2] = a
+    program["u_a"] = gloo.Texture2D(values, internalformat="rgba32f")
+    program["a_corner"] = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
+    for name, value in uniforms.items():
+        program[name] = value
+    target = gloo.Texture2D((1, n, 4), internalformat="rgba32f")
+    with gloo.FrameBuffer(color=target):
+        gloo.set_state(blend=False, depth_test=False)
+        gloo.set_viewport(0, 0, n, 1)
+        program.draw("triangle_strip")
+        result = gloo.read_pixels((0, 0, n, 1), out_type="float")
+    return np.asarray(result)[0, :, :2].astype(float)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        RECTANGLE,
+        SHEARED,
+        ImageGrid("parallel", 40, 33, (-0.01, 0.02), (0.003, 0.05), angle_rad=-0.3),
+        SECTOR,
+        ImageGrid("polar", 64, 50, (-0.2, 0.9), (0.01, 0.08), apex_m=(0.004, -0.012)),
+    ],
+    ids=["rectangle", "sheared", "other way", "sector", "off-centre sector"],
+)
+def test_the_shader_places_samples_as_the_grid_does(canvas: PanelCanvas, grid: ImageGrid) -> None:
+    rng = np.random.default_rng(1)
+    index = rng.uniform(-0.5, np.array(grid.shape) - 0.5, (200, 2))
+    lattice = (grid.range_m[0], grid.lines[0], grid.range_step_m, grid.line_step)
+    origin = (*grid.apex_m, math.tan(grid.angle_rad))
+    position_m = np.stack(grid.positions_m(index[:, 0], index[:, 1]), axis=1)
+    call = f"{grid.kind}_position_m(a, u_lattice, u_origin)"
+    got = evaluate(canvas, call, index, u_lattice=lattice, u_origin=origin)
+    assert np.abs(got - position_m).max() < 1e-7
+    call = f"{grid.kind}_index(a, u_lattice, u_origin)"
+    got = evaluate(canvas, call, position_m, u_lattice=lattice, u_origin=origin)
+    assert np.abs(got - index).max() < 2e-3
+
+
+def test_meshes_have_few_triangles_and_follow_the_arcs() -> None:
+    assert grid_mesh(SHEARED).tolist() == [
+        [-0.5, -0.5],
+        [159.5, -0.5],
+        [-0.5, 143.5],
+        [159.5, 143.5],
+    ]
+    mesh = grid_mesh(SECTOR)
+    assert len(mesh) == 130
+    x_m, z_m = SECTOR.positions_m(mesh[1::2, 0], mesh[1::2, 1])
+    middle_m = np.hypot(0.5 * (x_m[1:] + x_m[:-1]), 0.5 * (z_m[1:] + z_m[:-1]) + 0.03)
+    far_m = SECTOR.range_m[1] + 0.5 * SECTOR.range_step_m
+    # 10 micrometres are a tenth of a pixel.
+    assert np.abs(middle_m - far_m).max() < 1e-5

@@ -1,0 +1,92 @@
+"""Shaders and models: from the wheel, or from the top level of a checkout.
+
+A shader may say ``#include "file"``. It is expanded here, before vispy sees the source: vispy
+would look among its own shaders and silently take a file of the same name.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+_INCLUDE = re.compile(r'^[ \t]*#include[ \t]+"([^"]*)"[ \t]*$', re.MULTILINE)
+
+
+class AssetError(Exception):
+    """A shader or model that is not there or cannot be used; the message says which."""
+
+
+def _folder(kind: str) -> Path:
+    """Folder of the assets of one kind."""
+    package = Path(str(files("ultrasound_console")))
+    installed = package / "_assets" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def _path(kind: str, name: str) -> Path:
+    folder = _folder(kind)
+    path = folder / name
+    if Path(name).name != name or not path.is_file():
+        raise AssetError(f"no file {name!r} in {folder}")
+    return path
+
+
+def shader(name: str) -> str:
+    """Source of a shader with its includes expanded.
+
+    A file that is included twice is expanded at its first place only.
+
+    Parameters
+    ----------
+    name : str
+        File name inside ``shaders/``.
+
+    Returns
+    -------
+    str
+        GLSL source.
+
+    Raises
+    ------
+    AssetError
+        The file, or one that it includes, is missing, or files include each other in a circle.
+    """
+    return _expanded(name, (), set())
+
+
+def _expanded(name: str, open_files: tuple[str, ...], done: set[str]) -> str:
+    if name in open_files:
+        raise AssetError(f"shaders include each other: {' -> '.join((*open_files, name))}")
+    if name in done:
+        return ""
+    try:
+        source = _path("shaders", name).read_text(encoding="utf-8")
+    except AssetError as error:
+        if open_files:
+            raise AssetError(f"{error}, included by {open_files[-1]!r}") from None
+        raise
+    here = (*open_files, name)
+    text = _INCLUDE.sub(lambda match: _expanded(match[1], here, done), source)
+    done.add(name)
+    return text
+
+
+def model(name: str) -> Path:
+    """Path of a model file.
+
+    Parameters
+    ----------
+    name : str
+        File name inside ``models/``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    AssetError
+        The file is missing.
+    """
+    return _path("models", name)

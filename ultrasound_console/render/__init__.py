@@ -1,0 +1,1 @@
+"""The picture: one canvas, three linked panels."""

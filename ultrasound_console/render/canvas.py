@@ -1,0 +1,370 @@
+"""The canvas: three linked panels that show one frame.
+
+Left the conventional colour picture with its aliasing, in the middle where and how often it is
+folded, right the corrected picture, each over B-mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+from vispy import app
+from vispy.gloo import gl
+
+from ..frames import DopplerFrame
+from ..settings import DisplaySettings
+from .colour_maps import VELOCITY_MAPS
+from .colour_scale import AutomaticScale, fold_ticks, velocity_ticks
+from .painter import CORRECTED, FOLDS, Look, Painter, check_context
+from .strokes import Stroke, canvas_strokes, picture_strokes
+from .view import N_PANELS, Rect, Tick, View
+
+_WHEEL_STEP = 120
+_ZOOM_PER_STEP = 1.25
+
+
+def prepare_opengl() -> None:
+    """Share OpenGL objects between windows; call before the application is made.
+
+    Without it, floating a dock or going full screen loses every texture.
+    """
+    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
+
+
+class _Bridge(QObject):
+    """What the canvas tells, and how it hears of the mouse; a vispy canvas is not a QObject.
+
+    vispy leaves out mouse moves that follow each other within 10 ms, the last one too, so that a
+    cursor would stop beside the pointer: the events are taken from Qt.
+    """
+
+    painted = Signal(int)
+    cursor_moved = Signal(object)
+    labels_changed = Signal()
+
+    def __init__(self, widget: QWidget, handle: Callable[[QEvent], bool]) -> None:
+        super().__init__(widget)
+        self._handle = handle
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """Hand an event to the canvas; one that it used goes no further."""
+        return self._handle(event)
+
+
+class PanelCanvas(app.Canvas):  # type: ignore[misc]
+    """Three linked panels in one OpenGL widget, :attr:`native`.
+
+    The wheel zooms about the pointer, the left button drags, a double click fits. The pointer's
+    place in the body is marked in every panel. Room is kept for titles, labels of the colour bars
+    and of the depth ruler, which the window draws as widgets over the canvas: their places and
+    texts are :meth:`title_rect`, :meth:`bar_ticks` and :meth:`depth_ticks`.
+
+    Attributes
+    ----------
+    painted : Signal(int)
+        Index of a frame, after it came to the screen for the first time.
+    cursor_moved : Signal(object)
+        (x_m, z_m) under the pointer, or None beside the pictures.
+    labels_changed : Signal()
+        Places or texts of the labels are others now.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    size : tuple of int
+        Logical pixels.
+
+    Raises
+    ------
+    RenderError
+        OpenGL is missing or too old.
+    """
+
+    def __init__(self, parent: QWidget | None = None, size: tuple[int, int] = (1280, 480)) -> None:
+        self._view = View(*size)
+        self._frame: DopplerFrame | None = None
+        self._display = DisplaySettings()
+        self._colour_map = "classic"
+        self._stale = False
+        self._cursor_m: tuple[float, float] | None = None
+        self._scale = AutomaticScale()
+        self._labels: object = None
+        self._painter: Painter | None = None
+        self._to_upload = False
+        self._to_report: int | None = None
+        self._drag_from: tuple[float, float] | None = None
+        self._lines_key: object = None
+        self._lines: tuple[list[Stroke], list[Stroke]] = ([], [])
+        super().__init__(
+            title="",
+            app=app.use_app("pyside6"),
+            size=size,
+            parent=parent,
+            keys=None,
+            # The widget is composed and swapped by Qt.
+            autoswap=False,
+            config={"depth_size": 0, "stencil_size": 0},
+        )
+        # vispy has made a context current for questions like this. Here an error reaches the
+        # caller; from a paint it would come through Qt, once for every paint.
+        check_context(
+            str(gl.glGetParameter(gl.GL_VERSION)),
+            lambda: str(gl.glGetParameter(gl.GL_EXTENSIONS)),
+        )
+        self.events.ignore_callback_errors = False
+        bridge = _Bridge(self.native, self._on_event)
+        self.painted = bridge.painted
+        self.cursor_moved = bridge.cursor_moved
+        self.labels_changed = bridge.labels_changed
+        # In place of vispy's, which clears alpha once more over the whole widget: the painter
+        # leaves it at one, and on a software rasteriser that pass is a tenth of a paint.
+        self.native.paintGL = self._paint
+        self.native.frameSwapped.connect(self._on_swapped)
+
+    # What is shown
+
+    @property
+    def frame(self) -> DopplerFrame | None:
+        """The frame that is shown."""
+        return self._frame
+
+    @property
+    def view(self) -> View:
+        """Layout and window onto the body."""
+        return self._view
+
+    @property
+    def cursor_m(self) -> tuple[float, float] | None:
+        """(x, z) under the pointer."""
+        return self._cursor_m
+
+    def set_frame(self, frame: DopplerFrame) -> None:
+        """Show a frame; its planes are sent to the GPU with the next paint."""
+        self._frame = frame
+        self._to_upload = True
+        self._scale.update(frame)
+        self._set_view(self._view.showing(_extent_m(frame)))
+        self._labels_may_have_changed()
+        self.update()
+
+    def clear(self) -> None:
+        """Show no picture."""
+        self._frame, self._to_upload, self._to_report = None, False, None
+        self._scale = AutomaticScale()
+        self._labels_may_have_changed()
+        self.update()
+
+    def set_display(self, display: DisplaySettings) -> None:
+        """Change how the frame is shown; touches no plane."""
+        if display != self._display:
+            self._display = display
+            self._labels_may_have_changed()
+            self.update()
+
+    def set_colour_map(self, name: str) -> None:
+        """Choose one of :data:`~.colour_maps.VELOCITY_MAPS`."""
+        if name not in VELOCITY_MAPS:
+            raise ValueError(f"unknown colour map {name!r}: use {', '.join(VELOCITY_MAPS)}")
+        self._colour_map = name
+        self.update()
+
+    def set_stale(self, stale: bool) -> None:
+        """Grey the picture, because it is not what happens now."""
+        if stale != self._stale:
+            self._stale = stale
+            self.update()
+
+    def reset_view(self) -> None:
+        """Fit the whole picture."""
+        self._set_view(self._view.fitted())
+
+    # Where things are
+
+    def panel_rect(self, panel: int) -> Rect:
+        """Return all that belongs to a panel, in logical pixels of the widget."""
+        return self._view.panel_rect(panel)
+
+    def picture_rect(self, panel: int) -> Rect:
+        """Return where a panel draws its picture."""
+        return self._view.picture_rect(panel)
+
+    def title_rect(self, panel: int) -> Rect:
+        """Return the room for a panel's title."""
+        return self._view.title_rect(panel)
+
+    def bar_rect(self, panel: int) -> Rect:
+        """Return where a panel draws its colour bar."""
+        return self._view.bar_rect(panel)
+
+    def position_m(self, x_px: float, y_px: float) -> tuple[int, float, float] | None:
+        """Return panel and place in the body (x, z) under a point, None beside the pictures."""
+        return self._view.position_m(x_px, y_px)
+
+    def pixel(self, panel: int, x_m: float, z_m: float) -> tuple[float, float]:
+        """Return where a panel shows a place in the body."""
+        return self._view.pixel(panel, x_m, z_m)
+
+    def depth_ticks(self) -> tuple[Tick, ...]:
+        """Return the depth ruler's marks in mm; they belong left of the first picture."""
+        return self._view.depth_ticks()
+
+    def bar_ticks(self, panel: int) -> tuple[Tick, ...]:
+        """Return the marks of a panel's bar in cm/s (middle: folds); none without a picture."""
+        if self._frame is None:
+            return ()
+        if panel == FOLDS:
+            return fold_ticks(self._view)
+        low, high = self._limits_m_s(self._frame, panel)
+        return velocity_ticks(self._view, low, high, self._frame.nyquist_velocity_m_s)
+
+    def scale_m_s(self, panel: int) -> tuple[float, float] | None:
+        """Return the velocities at both ends of a panel's scale; None without a picture.
+
+        The middle panel counts the folds of what the left one shows, and has its scale.
+        """
+        return None if self._frame is None else self._limits_m_s(self._frame, panel)
+
+    def _limits_m_s(self, frame: DopplerFrame, panel: int) -> tuple[float, float]:
+        if panel == CORRECTED:
+            high = self._display.colour_scale_m_s or self._scale.scale_m_s
+            return -high, high
+        nyquist = frame.nyquist_velocity_m_s
+        baseline = self._display.baseline * nyquist
+        return baseline - nyquist, baseline + nyquist
+
+    # Drawing
+
+    def on_initialize(self, event: Any) -> None:
+        """Forget what lived in another OpenGL context."""
+        self._painter = None
+
+    def on_draw(self, event: Any) -> None:
+        """Paint the newest frame."""
+        if self._painter is None:
+            self._painter = Painter()
+            self._to_upload = self._frame is not None
+        frame, look = self._frame, None
+        if frame is not None:
+            if self._to_upload:
+                self._painter.upload(frame)
+                self._to_upload, self._to_report = False, frame.index
+            look = self._look(frame)
+        self._painter.paint(self._view, self.pixel_scale, look, *self._current_lines(frame))
+
+    def _paint(self) -> None:
+        self.set_current()
+        self.events.draw(region=None)
+
+    def _current_lines(self, frame: DopplerFrame | None) -> tuple[list[Stroke], list[Stroke]]:
+        """Lines in each picture and around them, made anew only where something moved."""
+        grids = None
+        if frame is not None:
+            grids = frame.acquisition.bmode_grid, frame.acquisition.colour_grid
+        key = self._labels, grids, self._cursor_m
+        if key != self._lines_key:
+            self._lines_key = key
+            bar_ticks = tuple(self.bar_ticks(panel) for panel in range(N_PANELS))
+            self._lines = (
+                picture_strokes(self._view, grids, self._cursor_m),
+                canvas_strokes(self._view, bar_ticks if frame else ()),
+            )
+        return self._lines
+
+    def _look(self, frame: DopplerFrame) -> Look:
+        nyquist = frame.nyquist_velocity_m_s
+        limits = (self._limits_m_s(frame, panel) for panel in range(N_PANELS))
+        return Look(
+            display=self._display,
+            power_db=frame.processing.flow_power_db - self._display.colour_gain_db,
+            limits=tuple((low / nyquist, high / nyquist) for low, high in limits),
+            velocity_map=VELOCITY_MAPS[self._colour_map],
+            stale=self._stale,
+        )
+
+    def _on_swapped(self) -> None:
+        """Report a frame when it is on the screen, not when it was asked for."""
+        if self._to_report is not None:
+            index, self._to_report = self._to_report, None
+            self.painted.emit(index)
+
+    # Mouse and size
+
+    def on_resize(self, event: Any) -> None:
+        """Lay the panels out anew."""
+        width_px, height_px = (int(length) for length in event.size)
+        self._set_view(self._view.resized(width_px, height_px))
+
+    def _on_event(self, event: QEvent) -> bool:
+        """Take what the mouse does over the widget; tells whether vispy need not see it."""
+        if isinstance(event, QWheelEvent):
+            steps = event.angleDelta().y() / _WHEEL_STEP
+            x_px, y_px = event.position().x(), event.position().y()
+            self._set_view(self._view.zoomed(_ZOOM_PER_STEP**steps, x_px, y_px))
+            self._point_at(x_px, y_px)
+            return True
+        if isinstance(event, QMouseEvent):
+            # What is not used goes on to the widget around the canvas.
+            used = self._on_mouse(event, event.position().x(), event.position().y())
+            event.setAccepted(used)
+            return True
+        if event.type() == QEvent.Type.Leave:
+            self._move_cursor(None)
+        return False
+
+    def _on_mouse(self, event: QMouseEvent, x_px: float, y_px: float) -> bool:
+        left = event.button() == Qt.MouseButton.LeftButton
+        match event.type():
+            case QEvent.Type.MouseButtonPress if left and self._view.position_m(x_px, y_px):
+                self._drag_from = x_px, y_px
+            case QEvent.Type.MouseButtonDblClick if left and self._view.position_m(x_px, y_px):
+                self.reset_view()
+                self._point_at(x_px, y_px)
+            case QEvent.Type.MouseMove:
+                self._drag_to(x_px, y_px)
+                self._point_at(x_px, y_px)
+            case QEvent.Type.MouseButtonRelease if left and self._drag_from is not None:
+                self._drag_to(x_px, y_px)
+                self._drag_from = None
+            case _:
+                return False
+        return True
+
+    def _drag_to(self, x_px: float, y_px: float) -> None:
+        if self._drag_from is not None:
+            from_x, from_y = self._drag_from
+            self._drag_from = x_px, y_px
+            self._set_view(self._view.panned(x_px - from_x, y_px - from_y))
+
+    def _point_at(self, x_px: float, y_px: float) -> None:
+        place = self._view.position_m(x_px, y_px)
+        self._move_cursor(None if place is None else place[1:])
+
+    def _move_cursor(self, cursor_m: tuple[float, float] | None) -> None:
+        if cursor_m != self._cursor_m:
+            self._cursor_m = cursor_m
+            self.cursor_moved.emit(cursor_m)
+            self.update()
+
+    def _set_view(self, view: View) -> None:
+        if view != self._view:
+            self._view = view
+            self._labels_may_have_changed()
+            self.update()
+
+    def _labels_may_have_changed(self) -> None:
+        labels = self._view, *(self.scale_m_s(panel) for panel in range(N_PANELS))
+        if labels != self._labels:
+            self._labels = labels
+            self.labels_changed.emit()
+
+
+def _extent_m(frame: DopplerFrame) -> tuple[float, float, float, float]:
+    """(x_min, x_max, z_min, z_max) of B-mode and colour box together."""
+    extents = frame.acquisition.bmode_grid.extent_m, frame.acquisition.colour_grid.extent_m
+    x_min, x_max, z_min, z_max = zip(*extents, strict=True)
+    return min(x_min), max(x_max), min(z_min), max(z_max)

@@ -1,0 +1,242 @@
+"""Where the panels lie on the canvas, and which part of the body each picture shows.
+
+Pure values without Qt: logical pixels, x to the right and y down from the canvas's top left
+corner. All panels share one window onto the body, so zoom and pan are linked by construction.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+N_PANELS = 3
+
+TITLE_PX = 28
+"""Room above each picture for its title."""
+RULER_PX = 30
+"""Room left of the first picture for the depth labels."""
+BAR_ROOM_PX = 66
+"""Room right of each picture for the colour bar and its labels."""
+BAR_WIDTH_PX = 12
+_BAR_GAP_PX = 8
+_BAR_HEIGHT_PX = (60, 420)
+_BAR_UNIT_PX = 16
+_EDGE_PX = 6
+_SMALLEST_PICTURE_PX = 16
+
+MAX_ZOOM = 16.0
+_PADDING = 0.015
+_TICK_STEPS_MM = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+_LABEL_DISTANCE_PX = 38
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle in logical pixels; ``y`` is its top."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column to the right of it."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row below it."""
+        return self.y + self.height
+
+    def contains(self, x_px: float, y_px: float) -> bool:
+        """Whether a point lies inside."""
+        return self.x <= x_px < self.right and self.y <= y_px < self.bottom
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on a ruler or a colour bar.
+
+    Attributes
+    ----------
+    y_px : float
+        Where on the canvas.
+    text : str
+        Its label; empty for a mark without one.
+    strong : bool
+        Worth an accent: the Nyquist limits of a bar.
+    """
+
+    y_px: float
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """The layout of a canvas of some size, and the window that all its pictures share.
+
+    Attributes
+    ----------
+    width_px, height_px : int
+        Size of the canvas.
+    extent_m : tuple of float
+        (x_min, x_max, z_min, z_max) that a fitted picture shows.
+    zoom : float
+        1 shows all of the extent.
+    center_m : tuple of float
+        (x, z) in the middle of each picture; kept so that the picture stays filled.
+    """
+
+    width_px: int
+    height_px: int
+    extent_m: tuple[float, float, float, float] = (-0.02, 0.02, 0.0, 0.04)
+    zoom: float = 1.0
+    center_m: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zoom", min(max(self.zoom, 1.0), MAX_ZOOM))
+        object.__setattr__(self, "center_m", self._kept_inside(*self.center_m))
+
+    # Layout
+
+    def panel_rect(self, panel: int) -> Rect:
+        """Return all that belongs to a panel: title, picture, bar, and the first one's ruler."""
+        cell = (self.width_px - RULER_PX) / N_PANELS
+        left = 0 if panel == 0 else RULER_PX + round(panel * cell)
+        return Rect(left, 0, RULER_PX + round((panel + 1) * cell) - left, self.height_px)
+
+    def picture_rect(self, panel: int) -> Rect:
+        """Return where a panel draws its picture; the same size in every panel."""
+        cell = (self.width_px - RULER_PX) / N_PANELS
+        left = RULER_PX + round(panel * cell) + _EDGE_PX
+        width = max(_SMALLEST_PICTURE_PX, math.floor(cell) - _EDGE_PX - BAR_ROOM_PX)
+        height = max(_SMALLEST_PICTURE_PX, self.height_px - TITLE_PX - _EDGE_PX)
+        return Rect(left, TITLE_PX, width, height)
+
+    def title_rect(self, panel: int) -> Rect:
+        """Return the room for a panel's title."""
+        panel_rect, picture = self.panel_rect(panel), self.picture_rect(panel)
+        return Rect(picture.x, 0, panel_rect.right - picture.x, TITLE_PX)
+
+    def bar_rect(self, panel: int) -> Rect:
+        """Return a colour bar, about as high as a fitted picture; labels go to its right."""
+        picture = self.picture_rect(panel)
+        low, high = _BAR_HEIGHT_PX
+        *_, z_min, z_max = self.extent_m
+        fitted = round((z_max - z_min) * self.pixels_per_m / self.zoom)
+        height = min(max(fitted, low), high, picture.height - 2 * _BAR_GAP_PX - _BAR_UNIT_PX)
+        height = max(1, height)
+        return Rect(picture.right + _BAR_GAP_PX, picture.y + _BAR_GAP_PX, BAR_WIDTH_PX, height)
+
+    def bar_y_px(self, fraction: float) -> float:
+        """Return the height of a place on the bars; 0 is their lower and 1 their upper end."""
+        bar = self.bar_rect(0)
+        return bar.bottom - fraction * bar.height
+
+    # The window onto the body
+
+    @property
+    def pixels_per_m(self) -> float:
+        """Magnification, the same along x and z."""
+        picture = self.picture_rect(0)
+        x_min, x_max, z_min, z_max = self.extent_m
+        fit = min(picture.width / (x_max - x_min), picture.height / (z_max - z_min))
+        return self.zoom * fit * (1 - 2 * _PADDING)
+
+    @property
+    def window_m(self) -> tuple[float, float, float, float]:
+        """(x_min, x_max, z_min, z_max) that each picture shows."""
+        picture, (x_m, z_m) = self.picture_rect(0), self.center_m
+        half_x_m = 0.5 * picture.width / self.pixels_per_m
+        half_z_m = 0.5 * picture.height / self.pixels_per_m
+        return x_m - half_x_m, x_m + half_x_m, z_m - half_z_m, z_m + half_z_m
+
+    def position_m(self, x_px: float, y_px: float) -> tuple[int, float, float] | None:
+        """Return panel and place in the body under a point, or None beside the pictures."""
+        for panel in range(N_PANELS):
+            if self.picture_rect(panel).contains(x_px, y_px):
+                return panel, *self._metres(panel, x_px, y_px)
+        return None
+
+    def pixel(self, panel: int, x_m: float, z_m: float) -> tuple[float, float]:
+        """Return where a panel shows a place in the body; the inverse of :meth:`position_m`."""
+        picture, (center_x_m, center_z_m) = self.picture_rect(panel), self.center_m
+        return (
+            picture.x + 0.5 * picture.width + (x_m - center_x_m) * self.pixels_per_m,
+            picture.y + 0.5 * picture.height + (z_m - center_z_m) * self.pixels_per_m,
+        )
+
+    def depth_ticks(self) -> tuple[Tick, ...]:
+        """Return the depth ruler's marks: labelled ones in mm, and plain ones between them."""
+        *_, z_min, z_max = self.window_m
+        pixels_per_mm = self.pixels_per_m * 1e-3
+        step_mm = next(
+            (step for step in _TICK_STEPS_MM if step * pixels_per_mm >= _LABEL_DISTANCE_PX),
+            _TICK_STEPS_MM[-1],
+        )
+        decimals = 1 if step_mm < 1 else 0
+        first = max(0, math.ceil(z_min * 1e3 / step_mm * 2 - 1e-6))
+        last = math.floor(min(z_max, self.extent_m[3]) * 1e3 / step_mm * 2 + 1e-6)
+        ticks = []
+        for half_step in range(first, last + 1):
+            z_mm = half_step * step_mm / 2
+            text = f"{z_mm:.{decimals}f}" if half_step % 2 == 0 else ""
+            ticks.append(Tick(self.pixel(0, 0.0, z_mm * 1e-3)[1], text))
+        return tuple(ticks)
+
+    # Changes: each returns another view
+
+    def resized(self, width_px: int, height_px: int) -> View:
+        """Return the same window on a canvas of another size."""
+        return replace(self, width_px=width_px, height_px=height_px)
+
+    def showing(self, extent_m: tuple[float, float, float, float]) -> View:
+        """Return the same zoom over another extent."""
+        return replace(self, extent_m=extent_m)
+
+    def fitted(self) -> View:
+        """Return a view of all of the extent."""
+        return replace(self, zoom=1.0)
+
+    def zoomed(self, factor: float, x_px: float, y_px: float) -> View:
+        """Magnify about a point of any picture: what is under it stays there, where it can."""
+        panel = next((i for i in range(N_PANELS) if self.panel_rect(i).contains(x_px, y_px)), 0)
+        x_m, z_m = self._metres(panel, x_px, y_px)
+        zoom = min(max(self.zoom * factor, 1.0), MAX_ZOOM)
+        shrink = self.zoom / zoom
+        center_x_m, center_z_m = self.center_m
+        center_m = x_m + (center_x_m - x_m) * shrink, z_m + (center_z_m - z_m) * shrink
+        return replace(self, zoom=zoom, center_m=center_m)
+
+    def panned(self, dx_px: float, dy_px: float) -> View:
+        """Drag by that many pixels; stops at the edge of the extent."""
+        x_m, z_m = self.center_m
+        scale = self.pixels_per_m
+        return replace(self, center_m=(x_m - dx_px / scale, z_m - dy_px / scale))
+
+    def _metres(self, panel: int, x_px: float, y_px: float) -> tuple[float, float]:
+        picture, (x_m, z_m) = self.picture_rect(panel), self.center_m
+        scale = self.pixels_per_m
+        return (
+            x_m + (x_px - picture.x - 0.5 * picture.width) / scale,
+            z_m + (y_px - picture.y - 0.5 * picture.height) / scale,
+        )
+
+    def _kept_inside(self, x_m: float, z_m: float) -> tuple[float, float]:
+        """Move the centre so that no needless border shows: centred in x, hung from the top."""
+        x_min, x_max, z_min, z_max = self.extent_m
+        pad_m = _PADDING * max(x_max - x_min, z_max - z_min)
+        x_min, x_max, z_min, z_max = x_min - pad_m, x_max + pad_m, z_min - pad_m, z_max + pad_m
+        picture, scale = self.picture_rect(0), self.pixels_per_m
+        half_x_m, half_z_m = 0.5 * picture.width / scale, 0.5 * picture.height / scale
+        if 2 * half_x_m >= x_max - x_min:
+            x_m = 0.5 * (x_min + x_max)
+        else:
+            x_m = min(max(x_m, x_min + half_x_m), x_max - half_x_m)
+        if 2 * half_z_m >= z_max - z_min:
+            z_m = z_min + half_z_m
+        else:
+            z_m = min(max(z_m, z_min + half_z_m), z_max - half_z_m)
+        return x_m, z_m
