@@ -1,0 +1,272 @@
+# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
+"""Compiled kernels of the beamformer: its tables, and the sums over the aperture."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .arrays import LANES
+from .lanes_numba import (
+    clamped,
+    every,
+    first_lanes,
+    kernel,
+    load,
+    load_quads,
+    multiply_add,
+    shifted,
+    spread,
+    store,
+    store_index,
+    store_turned,
+    subtract,
+    total_even,
+    where_equal,
+    whole,
+)
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+_ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
+
+
+@kernel
+def _offset(
+    x_m: float,
+    depth_m: float,
+    element_x_m: float,
+    tangent: float,
+    f_number: float,
+    smallest_m: float,
+) -> float:
+    """Place of an element in a pixel's aperture: -1 ... 1 is inside."""
+    half_m = max(depth_m / (2.0 * f_number), smallest_m)
+    return (element_x_m - x_m + depth_m * tangent) / half_m
+
+
+@kernel
+def aperture_runs(
+    x_m: Float64,
+    z_m: Float64,
+    element_x_m: Float64,
+    element_z_m: Float64,
+    tangents: Float64,
+    f_number: float,
+    smallest_m: float,
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """First element of each pixel's aperture, and where its entries start."""
+    first = np.zeros(x_m.size, np.int32)
+    start = np.zeros(x_m.size + 1, np.int64)
+    for p in range(x_m.size):
+        low, high = element_x_m.size, 0
+        for e in range(element_x_m.size):
+            depth_m = z_m[p] - element_z_m[e]
+            if (
+                abs(_offset(x_m[p], depth_m, element_x_m[e], tangents[p], f_number, smallest_m))
+                < 1.0
+            ):
+                low = min(low, e)
+                high = e + 1
+        first[p] = low if high > 0 else 0
+        start[p + 1] = start[p] + max(0, high - low)
+    return first, start
+
+
+@kernel
+def aperture_weights(
+    x_m: Float64,
+    z_m: Float64,
+    element_x_m: Float64,
+    element_z_m: Float64,
+    tangents: Float64,
+    f_number: float,
+    smallest_m: float,
+    taper: float,
+    smallest_energy: float,
+    first: NDArray[np.int32],
+    start: NDArray[np.int64],
+    samples_per_m: float,
+    turns_per_m: float,
+) -> tuple[Float32, Float32, Float32]:
+    """Delay in samples and complex weight of each entry, and zeros for one register more."""
+    delay = np.zeros(start[-1] + LANES, np.float32)
+    weight_re = np.zeros(start[-1] + LANES, np.float32)
+    weight_im = np.zeros(start[-1] + LANES, np.float32)
+    for p in range(x_m.size):
+        begin, end = start[p], start[p + 1]
+        energy = 0.0
+        for k in range(begin, end):
+            e = first[p] + k - begin
+            depth_m = z_m[p] - element_z_m[e]
+            offset = _offset(x_m[p], depth_m, element_x_m[e], tangents[p], f_number, smallest_m)
+            edge = min(max((abs(offset) - 1.0 + taper) / taper, 0.0), 1.0)
+            share = math.cos(0.5 * math.pi * edge) ** 2
+            energy += share * share
+            path_m = math.sqrt((x_m[p] - element_x_m[e]) ** 2 + depth_m**2)
+            angle = 2.0 * math.pi * (path_m * turns_per_m)
+            delay[k] = path_m * samples_per_m
+            weight_re[k] = share * math.cos(angle)
+            weight_im[k] = share * math.sin(angle)
+        scale = np.float32(1.0 / math.sqrt(max(energy, smallest_energy)))
+        for k in range(begin, end):
+            weight_re[k] *= scale
+            weight_im[k] *= scale
+    return delay, weight_re, weight_im
+
+
+@kernel
+def sample_index(
+    first: NDArray[np.int32],
+    start: NDArray[np.int64],
+    delay: Float32,
+    transmit_delay: Float32,
+    channel_shape: tuple[int, int, int, int],
+) -> tuple[NDArray[np.int32], Float32]:
+    """Where the two samples of each entry are in a channel block, and how far between them.
+
+    An echo outside the record points at the padding element, which is zero.
+    """
+    n_samples, n_rows, _, lanes = channel_shape
+    last = np.float32(n_samples - 1)
+    index = np.empty(start[-1], np.int32)
+    fraction = np.empty(start[-1], np.float32)
+    for p in range(first.size):
+        for k in range(start[p], start[p + 1]):
+            position = delay[k] + transmit_delay[p]
+            row, element, fraction[k] = 0, n_rows - 1, _ZERO
+            if _ZERO <= position <= last:
+                row = min(int(position), n_samples - 2)
+                element = first[p] + k - start[p]
+                fraction[k] = position - np.float32(row)
+            index[k] = (row * n_rows + element) * 2 * lanes
+    return index, fraction
+
+
+@kernel
+def delay_and_sum(
+    channel: Float32,
+    start: NDArray[np.int64],
+    index: NDArray[np.int32],
+    fraction: Float32,
+    weight_re: Float32,
+    weight_im: Float32,
+    turn: Float32,
+    out: Float32,
+) -> None:
+    """Sum the echoes of every pixel over its aperture, for all lanes at once."""
+    _, n_rows, _, lanes = channel.shape
+    row_step = n_rows * 2 * lanes
+    data = channel.reshape(-1)
+    flat = out.reshape(-1)
+    for p in range(start.size - 1):
+        # Slices, so that no index can be negative and the loop stays free of that check.
+        at = index[start[p] : start[p + 1]]
+        share = fraction[start[p] : start[p + 1]]
+        w_re = weight_re[start[p] : start[p + 1]]
+        w_im = weight_im[start[p] : start[p + 1]]
+        for block in range(0, lanes, LANES):
+            # Four sums instead of two: shorter chains of dependent operations.
+            re_re = re_im = im_re = im_im = every(_ZERO)
+            for k in range(at.size):
+                position = np.int64(at[k]) + block
+                between = every(share[k])
+                re = load(data, position)
+                im = load(data, position + lanes)
+                next_re = load(data, position + row_step)
+                next_im = load(data, position + row_step + lanes)
+                re = multiply_add(between, subtract(next_re, re), re)
+                im = multiply_add(between, subtract(next_im, im), im)
+                re_re = multiply_add(every(w_re[k]), re, re_re)
+                im_im = multiply_add(every(w_im[k]), im, im_im)
+                re_im = multiply_add(every(w_re[k]), im, re_im)
+                im_re = multiply_add(every(w_im[k]), re, im_re)
+            re = subtract(re_re, im_im)
+            im = multiply_add(every(_ONE), re_im, im_re)
+            store_turned(flat, p * 2 * lanes + block, lanes, re, im, turn[0, p], turn[1, p])
+
+
+@kernel
+def compound_power(
+    channel: Float32,
+    first: NDArray[np.int32],
+    start: NDArray[np.int64],
+    delay: Float32,
+    weight_re: Float32,
+    weight_im: Float32,
+    transmit_delay: Float32,
+    turn: Float32,
+    out: Float32,
+) -> None:
+    """Power of the mean over angles; channel is (n_angles, n_elements, 2 n_samples).
+
+    Vectors run over the aperture: one load takes both samples of an element, and four elements
+    fill a register. Angles run inside a line of pixels, whose part of the table and of the records
+    then stays in the cache.
+    """
+    n_angles, n_elements, n_floats = channel.shape
+    n_depths, n_lines = out.shape
+    data = channel.reshape(-1)
+    zero, last = every(_ZERO), every(np.float32(n_floats // 2 - 1))
+    last_row = every(np.float32(n_floats // 2 - 2))
+    index = np.empty(n_elements + LANES, np.int32)
+    weights = np.empty(4 * (n_elements + LANES), np.float32)
+    scale = _ONE / np.float32(n_angles)
+    line_re = np.empty(n_lines, np.float32)
+    line_im = np.empty(n_lines, np.float32)
+    for i in range(n_depths):
+        line_re[:] = _ZERO
+        line_im[:] = _ZERO
+        for angle in range(n_angles):
+            for j in range(n_lines):
+                p = i * n_lines + j
+                sent = every(transmit_delay[angle, p])
+                begin = start[p]
+                n = start[p + 1] - begin
+                at = (angle * n_elements + np.int64(first[p])) * n_floats
+                # In two passes: the processor gets at an index faster through memory.
+                for k in range(0, n, LANES):
+                    position = multiply_add(every(_ONE), load(delay, begin + k), sent)
+                    inside = clamped(position, zero, last)
+                    row = clamped(whole(inside), zero, last_row)
+                    between = subtract(inside, row)
+                    w_re = where_equal(position, inside, load(weight_re, begin + k))
+                    w_im = where_equal(position, inside, load(weight_im, begin + k))
+                    w_re = first_lanes(n - k, w_re)
+                    w_im = first_lanes(n - k, w_im)
+                    later_re = multiply_add(w_re, between, zero)
+                    later_im = multiply_add(w_im, between, zero)
+                    store(weights, 4 * k, subtract(w_re, later_re))
+                    store(weights, 4 * k + LANES, later_re)
+                    store(weights, 4 * k + 2 * LANES, subtract(w_im, later_im))
+                    store(weights, 4 * k + 3 * LANES, later_im)
+                    store_index(index, k, row, at + k * n_floats, n_floats, n - k)
+                straight = crossed = zero
+                for k in range(0, n, LANES):
+                    w_re, later_re = load(weights, 4 * k), load(weights, 4 * k + LANES)
+                    w_im = load(weights, 4 * k + 2 * LANES)
+                    later_im = load(weights, 4 * k + 3 * LANES)
+                    pairs = load_quads(data, index, k)
+                    straight = multiply_add(pairs, spread(w_re, later_re, 0), straight)
+                    crossed = multiply_add(pairs, spread(w_im, later_im, 0), crossed)
+                    pairs = load_quads(data, index, k + 4)
+                    straight = multiply_add(pairs, spread(w_re, later_re, 1), straight)
+                    crossed = multiply_add(pairs, spread(w_im, later_im, 1), crossed)
+                    pairs = load_quads(data, index, k + 8)
+                    straight = multiply_add(pairs, spread(w_re, later_re, 2), straight)
+                    crossed = multiply_add(pairs, spread(w_im, later_im, 2), crossed)
+                    pairs = load_quads(data, index, k + 12)
+                    straight = multiply_add(pairs, spread(w_re, later_re, 3), straight)
+                    crossed = multiply_add(pairs, spread(w_im, later_im, 3), crossed)
+                re = total_even(straight) - total_even(shifted(crossed, zero))
+                im = total_even(shifted(straight, zero)) + total_even(crossed)
+                line_re[j] += turn[angle, 0, p] * re - turn[angle, 1, p] * im
+                line_im[j] += turn[angle, 0, p] * im + turn[angle, 1, p] * re
+        for j in range(n_lines):
+            re = line_re[j] * scale
+            im = line_im[j] * scale
+            out[i, j] = re * re + im * im

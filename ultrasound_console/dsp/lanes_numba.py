@@ -1,0 +1,290 @@
+# ruff: noqa: PLR0917 (intrinsics are called with positional arguments only)
+"""Sixteen float32 lanes as one value inside numba kernels.
+
+Numba's own loops over the ensemble reach about half of what the machine can do, because LLVM
+does not keep short arrays in registers. These few operations make LLVM vectors of a fixed width
+of 16; on a machine with narrower registers LLVM splits them. Numba's cache of compiled kernels
+follows the kernels' own files: touch those after a change here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+from numba.core import types
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
+
+from .arrays import LANES
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def kernel(function: _Kernel) -> _Kernel:
+    """Compile a kernel; sums stay in the order in which they are written."""
+    compile_ = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz"})
+    return cast(_Kernel, compile_(function))
+
+
+def reordered(function: _Kernel) -> _Kernel:
+    """Compile a kernel whose sums may be taken in any order, so that LLVM vectorises them."""
+    compile_ = njit(
+        cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"}
+    )
+    return cast(_Kernel, compile_(function))
+
+
+_FLOAT = ir.FloatType()
+_INT32 = ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_INTEGERS = ir.VectorType(_INT32, LANES)
+_LANE_NUMBERS = ir.Constant(_INTEGERS, list(range(LANES)))
+# Products may be fused and sums reordered; NaN and infinity keep their meaning.
+_FLAGS = ("contract", "reassoc", "nsz")
+_UNALIGNED = 4
+
+
+class LanesType(types.Type):
+    """Numba type of 16 float32 values in one register."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Lanes16")
+
+
+_LANES = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, fe_type: Any) -> None:
+        super().__init__(manager, fe_type, _VECTOR)
+
+
+def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    """Address of ``array[index]`` as a pointer to a vector."""
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    index = context.cast(builder, args[1], signature.args[1], types.intp)
+    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+
+
+def _splat(builder: Any, value: Any, vector: Any = _VECTOR) -> Any:
+    first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _INT32(0))
+    order = ir.Constant(_INTEGERS, [0] * LANES)
+    return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), order)
+
+
+def _load(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        loaded = builder.load(_pointer(context, builder, signature, args))
+        loaded.align = _UNALIGNED
+        return loaded
+
+    return _LANES(array, index), codegen
+
+
+def _store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature, args)
+        builder.store(args[2], pointer).align = _UNALIGNED
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), codegen
+
+
+def _every(typing: Any, scalar: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _splat(builder, args[0])
+
+    return _LANES(types.float32), codegen
+
+
+def _multiply_add(typing: Any, a: Any, b: Any, c: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        product = builder.fmul(args[0], args[1], flags=_FLAGS)
+        return builder.fadd(product, args[2], flags=_FLAGS)
+
+    return _LANES(a, b, c), codegen
+
+
+def _subtract(typing: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fsub(args[0], args[1], flags=_FLAGS)
+
+    return _LANES(a, b), codegen
+
+
+def _shifted(typing: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+    order = ir.Constant(_INTEGERS, list(range(1, LANES + 1)))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[0], args[1], order)
+
+    return _LANES(a, b), codegen
+
+
+def _clamped(typing: Any, a: Any, low: Any, high: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value, low_value, high_value = args
+        over = builder.fcmp_ordered(">", value, low_value)
+        value = builder.select(over, value, low_value)
+        under = builder.fcmp_ordered("<", value, high_value)
+        return builder.select(under, value, high_value)
+
+    return _LANES(a, low, high), codegen
+
+
+def _whole(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.sitofp(builder.fptosi(args[0], _INTEGERS), _VECTOR)
+
+    return _LANES(a), codegen
+
+
+def _where_equal(typing: Any, a: Any, b: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        same = builder.fcmp_ordered("==", args[0], args[1])
+        return builder.select(same, args[2], ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(a, b, value), codegen
+
+
+def _first(typing: Any, count: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        n = builder.trunc(context.cast(builder, args[0], count, types.int64), _INT32)
+        inside = builder.icmp_signed("<", _LANE_NUMBERS, _splat(builder, n, _INTEGERS))
+        return builder.select(inside, args[1], ir.Constant(_VECTOR, [0.0] * LANES))
+
+    return _LANES(count, value), codegen
+
+
+def _store_index(
+    typing: Any, array: Any, index: Any, row: Any, first: Any, step: Any, count: Any
+) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        begin, stride, used = (
+            _splat(builder, builder.trunc(value, _INT32), _INTEGERS) for value in args[3:]
+        )
+        one = ir.Constant(_INTEGERS, [1] * LANES)
+        offset = builder.add(
+            builder.shl(builder.fptosi(args[2], _INTEGERS), one),
+            builder.mul(stride, _LANE_NUMBERS),
+        )
+        inside = builder.icmp_signed("<", _LANE_NUMBERS, used)
+        offset = builder.select(inside, offset, ir.Constant(_INTEGERS, [0] * LANES))
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), _INTEGERS.as_pointer())
+        builder.store(builder.add(begin, offset), pointer).align = _UNALIGNED
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, row, types.int64, types.int64, types.int64), codegen
+
+
+def _load_quads(typing: Any, array: Any, index: Any, part: Any) -> tuple[Any, Callable[..., Any]]:
+    quad = ir.VectorType(_FLOAT, 4)
+
+    def joined(builder: Any, a: Any, b: Any, n: int) -> Any:
+        order = ir.Constant(ir.VectorType(_INT32, 2 * n), list(range(2 * n)))
+        return builder.shuffle_vector(a, b, order)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        offsets = context.make_array(index)(context, builder, args[1]).data
+        quads = []
+        for k in range(4):
+            at = builder.add(args[2], ir.IntType(64)(k))
+            offset = builder.sext(builder.load(builder.gep(offsets, [at])), ir.IntType(64))
+            pointer = builder.bitcast(builder.gep(data, [offset]), quad.as_pointer())
+            loaded = builder.load(pointer)
+            loaded.align = _UNALIGNED
+            quads.append(loaded)
+        low = joined(builder, quads[0], quads[1], 4)
+        high = joined(builder, quads[2], quads[3], 4)
+        return joined(builder, low, high, 8)
+
+    return _LANES(array, index, types.int64), codegen
+
+
+def _spread(typing: Any, a: Any, b: Any, part: Any) -> tuple[Any, Callable[..., Any]]:
+    number = part.literal_value
+    order = [
+        lane for k in range(4 * number, 4 * number + 4) for lane in (k, k, LANES + k, LANES + k)
+    ]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[0], args[1], ir.Constant(_INTEGERS, order))
+
+    return _LANES(a, b, part), codegen
+
+
+def _total(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        reduce_type = ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR])
+        reduce = builder.module.declare_intrinsic(
+            f"llvm.vector.reduce.fadd.v{LANES}f32", (), reduce_type
+        )
+        return builder.call(reduce, [_FLOAT(-0.0), args[0]], fastmath=_FLAGS)
+
+    return types.float32(a), codegen
+
+
+def _total_even(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
+    half = ir.VectorType(_FLOAT, LANES // 2)
+    order = ir.Constant(ir.VectorType(_INT32, LANES // 2), list(range(0, LANES, 2)))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        even = builder.shuffle_vector(args[0], args[0], order)
+        reduce = builder.module.declare_intrinsic(
+            f"llvm.vector.reduce.fadd.v{LANES // 2}f32", (), ir.FunctionType(_FLOAT, [_FLOAT, half])
+        )
+        return builder.call(reduce, [_FLOAT(-0.0), even], fastmath=_FLAGS)
+
+    return types.float32(a), codegen
+
+
+load: Any = intrinsic(_load)
+"""``load(array, index)``: 16 values of a flat float32 array."""
+store: Any = intrinsic(_store)
+"""``store(array, index, lanes)``: write 16 values to a flat float32 array."""
+every: Any = intrinsic(_every)
+"""``every(scalar)``: the same value in all lanes."""
+multiply_add: Any = intrinsic(_multiply_add)
+"""``multiply_add(a, b, c)``: a b + c."""
+subtract: Any = intrinsic(_subtract)
+"""``subtract(a, b)``: a - b."""
+shifted: Any = intrinsic(_shifted)
+"""``shifted(a, b)``: lanes 1 ... 15 of a, then lane 0 of b."""
+total: Any = intrinsic(_total)
+"""``total(a)``: sum over the lanes."""
+total_even: Any = intrinsic(_total_even)
+"""``total_even(a)``: sum over lanes 0, 2, 4 ..."""
+clamped: Any = intrinsic(_clamped)
+"""``clamped(a, low, high)``: a within two limits."""
+whole: Any = intrinsic(_whole)
+"""``whole(a)``: a without its fraction."""
+where_equal: Any = intrinsic(_where_equal)
+"""``where_equal(a, b, value)``: value in the lanes where a equals b, else 0."""
+first_lanes: Any = intrinsic(_first)
+"""``first_lanes(count, value)``: value in the first lanes, else 0."""
+store_index: Any = intrinsic(_store_index)
+"""``store_index(array, index, row, first, step, count)``: write 16 int32, which are
+``first + 2 row + lane step`` for the first lanes and ``first`` for the others."""
+load_quads: Any = intrinsic(_load_quads)
+"""``load_quads(array, index, k)``: 4 values from each of ``index[k]`` ... ``index[k + 3]``."""
+spread: Any = intrinsic(prefer_literal=True)(_spread)
+"""``spread(a, b, part)``: a a b b of the four lanes from ``4 part`` on (a literal)."""
+
+
+@kernel
+def store_turned(
+    flat: NDArray[np.float32], at: int, lanes: int, re: Any, im: Any, turn_re: Any, turn_im: Any
+) -> None:
+    """Write (re + i im)(turn_re + i turn_im)."""
+    zero = every(np.float32(0.0))
+    turned_re = multiply_add(every(-turn_im), im, multiply_add(every(turn_re), re, zero))
+    turned_im = multiply_add(every(turn_im), re, multiply_add(every(turn_re), im, zero))
+    store(flat, at, turned_re)
+    store(flat, at + lanes, turned_im)
