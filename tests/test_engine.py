@@ -297,6 +297,51 @@ def test_a_held_frame_is_never_stale_and_follows_processing_changes(monkeypatch)
         rig.engine.close()
 
 
+def test_a_held_frame_is_formed_again_for_another_aperture(monkeypatch):
+    rig = Rig(monkeypatch)
+    rig.sources["fake"] = FakeSource(frame_interval_s=0.0)
+    try:
+        rig.open()
+        rig.next_frame()
+        rig.store.change(f_number=2.5)
+        rig.engine.refresh()
+        rig.until(lambda: rig.source.calls.count("start") == 2)
+        assert rig.next_frame().processing.f_number == 2.5
+    finally:
+        rig.engine.close()
+
+
+def test_undo_does_not_reach_back_to_another_source(rig):
+    rig.store.change(prf_hz=7000)
+    rig.store.commit()
+    rig.open()
+    assert rig.store.undo().acquisition.prf_hz == 3000.0
+
+
+def test_a_frame_of_a_replaced_source_is_not_shown(rig, monkeypatch):
+    rig.open()
+    rig.next_frame()
+    original = engine_module.doppler
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        entered.set()
+        assert leave.wait(TIMEOUT_S)
+        return original(*arguments)
+
+    monkeypatch.setattr(engine_module, "doppler", slow)
+    rig.source.push()
+    rig.until(entered.is_set)
+    rig.sources["fake"] = FakeSource(source="second")
+    rig.open()
+    n_before = len(rig.frames)
+    leave.set()
+    rig.source.push()
+    rig.until(lambda: len(rig.frames) > n_before)
+    assert [frame.acquisition.source for frame in rig.frames[n_before:]] == ["second"]
+    assert len(rig.engine.cine.indices()) == 1
+
+
 def test_close_ends_everything_and_may_be_called_in_any_state(monkeypatch):
     for prepare in (lambda _: None, lambda rig: rig.open(), lambda rig: rig.engine.freeze(None)):
         rig = Rig(monkeypatch)

@@ -289,9 +289,18 @@ class Engine:
             if self._addressed is not None:
                 self._again.put(self._addressed)
         elif self._acquisition is not None and self._acquisition.frame_interval_s == 0.0:
-            held = self.cine.indices()
-            if held:
-                self._again.put(held[-1])
+            self._repeat_held()
+
+    def _repeat_held(self) -> None:
+        """Process a still picture again, from the samples where the stored IQ does not do."""
+        held = self.cine.indices()
+        frame = self.cine.frame(held[-1]) if held else None
+        if frame is None:
+            return
+        if frame.processing.f_number != self.store.current.processing.f_number:
+            self._stop_source()  # the acquisition thread starts it, and its frame comes again
+        else:
+            self._again.put(frame.index)
 
     def take_frame(self) -> DopplerFrame | None:
         """Newest frame that may be shown: while frozen, only the addressed one."""
@@ -423,11 +432,10 @@ class Engine:
             self._source = opened.source
             self._acquisition = opened.acquisition
             self._configured = opened.settings
+            self.cine.clear()
         self._begin(opened.acquisition)
-        self.cine.clear()
         self._frozen, self._addressed, self._fault = False, None, ""
-        self.store.change(**dataclasses.asdict(opened.settings))
-        self.store.commit()
+        self.store.load(dataclasses.replace(self.store.current, acquisition=opened.settings))
         self._live.set()
         text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
         self._notify(Notice(text, opened=opened.source.name))
@@ -446,7 +454,8 @@ class Engine:
             acquisition = source.configure(self._configured)
         else:
             self._configured = wanted
-        self._acquisition = acquisition
+        with self._transmit:
+            self._acquisition = acquisition
         self._begin(acquisition)
 
     def _begin(self, acquisition: Acquisition) -> None:
@@ -475,10 +484,13 @@ class Engine:
             previous = None
         frame = doppler(iq, self.store.current.processing, previous)
         self._previous = frame
-        if self.cine.append(iq, frame):
+        with self._transmit:
+            # What another source made before it was replaced is not shown any more.
+            if frame.acquisition is not self._acquisition or not self.cine.append(iq, frame):
+                return
             self._rate.tick()
             self._has_frame = True
-            self._finished.put(frame)
+        self._finished.put(frame)
 
     def _process_again(self, index: int) -> None:
         """Run the frozen frame through the same worker with the settings in force."""

@@ -51,10 +51,11 @@ class SettingsStore:
             self._committed = self._current
 
     def load(self, settings: Settings) -> None:
-        """Put a whole set in force, as one undo step."""
+        """Put a whole set in force; what came before belongs to something else and is forgotten."""
         with self._lock:
-            self._current = settings
-        self.commit()
+            self._current = self._committed = settings
+            self._past.clear()
+            self._future.clear()
 
     def undo(self) -> Settings:
         """Go back one commit; uncommitted changes are dropped first."""

@@ -1,0 +1,214 @@
+"""The console from its start to its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from display import needs_display
+from known_flow import KnownPipeline
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
+
+from ultrasound_console.ui import window as window_module
+from ultrasound_console.ui.app import RunOptions, run_console
+
+SCENE = "simulated:femoral-bifurcation"
+STATS_KEYS = {
+    "painted_fps",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "latency_ms_p99",
+    "frames",
+    "replaced_frames",
+    "errors",
+    "device",
+}
+
+with_display = [pytest.mark.gui, needs_display]
+
+
+@pytest.fixture
+def no_window_is_left(qtbot):
+    yield
+    assert not [widget for widget in QApplication.topLevelWidgets() if widget.isVisible()]
+    names = {thread.name for thread in threading.enumerate()}
+    assert names.isdisjoint({"acquire", "form", "doppler", "simulated probe"})
+
+
+@pytest.fixture
+def flow(monkeypatch):
+    """A source with three frames in the place of the real ones."""
+    pipeline = KnownPipeline(monkeypatch)
+    pipeline.sources["known"].push(3)
+    return pipeline
+
+
+@pytest.fixture
+def in_the_window(monkeypatch):
+    """Have something done in the window once it is there."""
+
+    def arrange(act, when=lambda window: window.canvas.frame is not None):
+        class Acting(window_module.MainWindow):
+            def __init__(self, store):
+                super().__init__(store)
+                self._acting = QTimer(self, interval=20)
+                self._acting.timeout.connect(self._act)
+                self._acting.start()
+
+            def _act(self):
+                if when(self):
+                    self._acting.stop()
+                    act(self)
+
+        monkeypatch.setattr(window_module, "MainWindow", Acting)
+
+    return arrange
+
+
+class TestWithTheSimulatedProbe:
+    pytestmark = with_display
+
+    def test_it_runs_closes_by_itself_and_leaves_what_was_asked_for(
+        self, no_window_is_left, tmp_path
+    ):
+        options = RunOptions(
+            source=SCENE,
+            changes={"prf_hz": 2000.0, "bmode_gain_db": 3.0},
+            size=(1100, 640),
+            seconds=1.0,
+            screenshot=tmp_path / "window.png",
+            stats=tmp_path / "stats.json",
+        )
+        assert run_console(options) == 0
+        stats = json.loads((tmp_path / "stats.json").read_text())
+        assert set(stats) == STATS_KEYS
+        assert stats["frames"] >= 2
+        assert stats["errors"] == 0
+        assert 0 < stats["latency_ms_p50"] <= stats["latency_ms_p95"] <= stats["latency_ms_p99"]
+        image = QImage(str(tmp_path / "window.png"))
+        assert (image.width(), image.height()) == (1100, 640)
+        colours = {image.pixelColor(x, 200).name() for x in range(0, 1100, 3)}
+        assert len(colours) > 50
+
+    def test_a_lower_prf_aliases_and_a_higher_one_does_not(self, no_window_is_left, in_the_window):
+        seen = {}
+
+        def first(window):
+            seen["start"] = window.canvas.frame.acquisition.prf_hz
+            window.change("prf_hz", 800.0)
+            window.store.commit()
+            watch = QTimer(window, interval=50)
+            watch.timeout.connect(lambda: second(window, watch))
+            watch.start()
+
+        def second(window, watch):
+            frame = window.canvas.frame
+            if frame.acquisition.prf_hz != 800.0 or frame.aliased_share < 0.05:
+                return
+            watch.stop()
+            seen["low"] = window.labels.bars[0].texts[0]
+            seen["nyquist"] = 100 * frame.nyquist_velocity_m_s
+            window.close()
+
+        in_the_window(
+            first,
+            lambda w: w.canvas.frame is not None and w.canvas.frame.acquisition.prf_hz == 12000.0,
+        )
+        assert run_console(RunOptions(SCENE, {"prf_hz": 12000.0}, seconds=60.0)) == 0
+        assert seen["start"] == 12000.0
+        assert float(seen["low"]) == pytest.approx(seen["nyquist"], abs=0.1)
+
+
+class TestWhenItCannotRun:
+    @pytest.mark.gui
+    @needs_display
+    def test_a_source_that_cannot_be_opened_is_one_line(
+        self, no_window_is_left, flow, capsys, tmp_path
+    ):
+        options = RunOptions(
+            "missing.mat", {}, screenshot=tmp_path / "a.png", stats=tmp_path / "a.json"
+        )
+        assert run_console(options) == 2
+        error = capsys.readouterr().err
+        assert error == "ultrasound-console: missing.mat: no such file; check the name\n"
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.gui
+    @needs_display
+    def test_a_screenshot_that_cannot_be_written_is_one_line(
+        self, no_window_is_left, flow, capsys, tmp_path
+    ):
+        picture = tmp_path / "folder.png"
+        picture.mkdir()
+        assert run_console(RunOptions("known", {}, seconds=0.1, screenshot=picture)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"ultrasound-console: {picture}: ")
+        assert error.count("\n") == 1
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="displays are named so on Linux")
+    @pytest.mark.parametrize("display", [None, ":977"])
+    def test_no_display_is_one_line(self, display):
+        environment = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in ("DISPLAY", "WAYLAND_DISPLAY")
+        }
+        environment["QT_QPA_PLATFORM"] = "xcb"
+        if display:
+            environment["DISPLAY"] = display
+        run = subprocess.run(
+            [sys.executable, "-m", "ultrasound_console", "run"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert run.returncode == 1
+        assert run.stdout == ""
+        assert run.stderr.startswith("ultrasound-console: ")
+        assert run.stderr.count("\n") == 1
+        assert "display" in run.stderr.lower()
+
+
+class TestWhileItRuns:
+    pytestmark = with_display
+
+    def test_an_error_on_screen_is_shown_and_counted(
+        self, no_window_is_left, flow, in_the_window, caplog, tmp_path
+    ):
+        shown = []
+
+        def fail(window):
+            QTimer.singleShot(
+                100, lambda: (shown.append(window.message.text.text()), window.close())
+            )
+            raise RuntimeError("the label fell off")
+
+        in_the_window(fail)
+        assert run_console(RunOptions("known", {}, stats=tmp_path / "stats.json")) == 0
+        assert shown == ["screen: the label fell off"]
+        assert json.loads((tmp_path / "stats.json").read_text())["errors"] == 1
+        assert "the label fell off" in caplog.text
+
+    def test_settings_of_the_command_line_outlast_the_sources_own(
+        self, no_window_is_left, flow, in_the_window
+    ):
+        seen = {}
+
+        def look(window):
+            seen["store"] = window.store.current
+            seen["slider"] = window.controls.controls["prf_hz"].value
+            seen["reset"] = window.controls.controls["prf_hz"].default
+            window.close()
+
+        in_the_window(look)
+        changes = {"prf_hz": 6000.0, "wall_filter": "none", "baseline": 0.5}
+        assert run_console(RunOptions("known", changes)) == 0
+        assert all(seen["store"].get(name) == value for name, value in changes.items())
+        assert seen["slider"] == 6000.0
+        assert seen["reset"] == 3000.0

@@ -1,0 +1,113 @@
+"""The values under the cursor and the small print, from planes that are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from frames_for_tests import SECTOR, SECTOR_BMODE, make_frame
+
+from ultrasound_console.frames import Status
+from ultrasound_console.settings import ProcessingSettings
+from ultrasound_console.ui.readout import MINUS, badges_of, readout_at
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return make_frame(abstained=True)
+
+
+def place_of(frame, status, fold=None):
+    chosen = frame.status == status
+    if fold is not None:
+        chosen &= frame.fold == fold
+    rows, columns = np.nonzero(chosen)
+    at = rows[len(rows) // 2], columns[len(columns) // 2]
+    x_m, z_m = frame.acquisition.colour_grid.positions_m(*at)
+    return at, float(x_m), float(z_m)
+
+
+@pytest.mark.parametrize("polar", [False, True])
+def test_values_are_those_of_the_sample_there(polar):
+    grids = {"colour_grid": SECTOR, "bmode_grid": SECTOR_BMODE} if polar else {}
+    frame = make_frame(**grids)
+    at, x_m, z_m = place_of(frame, Status.CORRECTED, fold=1)
+    values = readout_at(frame, x_m, z_m)
+    assert values.velocity_m_s == float(frame.velocity_m_s[at])
+    assert values.fold == 1
+    assert values.corrected_m_s == pytest.approx(float(frame.corrected_m_s[at]), rel=1e-6)
+    assert values.truth_m_s == float(frame.truth_m_s[at])
+    assert values.confidence == float(frame.confidence[at])
+    assert values.bmode_db is not None
+
+
+def test_lines_carry_sign_unit_fold_and_status(frame):
+    at, x_m, z_m = place_of(frame, Status.CORRECTED, fold=1)
+    raw, fold, corrected = readout_at(frame, x_m, z_m).lines()
+    assert raw.startswith(f"raw {100 * frame.velocity_m_s[at]:+.1f} cm/s".replace("-", MINUS))
+    assert fold == "fold +1   corrected   confidence 90 %"
+    assert corrected.startswith(f"corrected {100 * frame.corrected_m_s[at]:+.1f} cm/s   truth +")
+
+
+def test_no_flow_and_abstention_say_so(frame):
+    _, x_m, z_m = place_of(frame, Status.NO_FLOW)
+    assert readout_at(frame, x_m, z_m).lines()[1] == "no flow"
+    _, x_m, z_m = place_of(frame, Status.ABSTAINED)
+    assert "fold 0   left alone" in readout_at(frame, x_m, z_m).lines()[1]
+
+
+def test_truth_is_told_only_inside_a_vessel(frame):
+    row, column = np.argwhere(~frame.vessel_mask)[0]
+    x_m, z_m = frame.acquisition.colour_grid.positions_m(row, column)
+    assert readout_at(frame, float(x_m), float(z_m)).truth_m_s is None
+
+
+def test_outside_the_colour_box_there_is_no_velocity(frame):
+    values = readout_at(frame, 0.0, 0.033)
+    assert values.bmode_db is not None
+    assert values.velocity_m_s is None
+    assert values.lines() == ("x +0.0 mm   z 33.0 mm", "", "")
+
+
+def test_outside_the_picture_there_is_nothing(frame):
+    values = readout_at(frame, 0.5, 0.5)
+    assert values.bmode_db is None
+    assert values.velocity_m_s is None
+
+
+def test_badges_sum_up_what_was_done(frame):
+    badges = badges_of(frame)
+    assert badges.aliased == f"{100 * frame.aliased_share:.0f} % aliased"
+    assert badges.folds.startswith("folds 0 … +1   ")
+    assert badges.folds.endswith("% left alone")
+    assert badges.outcome == f"partly corrected: {frame.notes[0]}"
+    assert badges.caution
+
+
+def test_a_few_pixels_left_alone_raise_no_alarm(frame):
+    status = np.where(frame.status == Status.ABSTAINED, Status.KEPT, frame.status)
+    status[tuple(np.argwhere(status == Status.KEPT)[0])] = Status.ABSTAINED
+    badges = badges_of(dataclasses.replace(frame, status=status.astype(np.uint8)))
+    assert badges.outcome.startswith("mostly corrected: ")
+    assert badges.folds.endswith("<1 % left alone")
+    assert not badges.caution
+
+
+def test_badges_of_clean_pictures():
+    aliased = badges_of(make_frame(abstained=False))
+    assert (aliased.outcome, aliased.caution) == ("corrected", False)
+    slow = badges_of(make_frame(abstained=False, peak_nyquist=0.5))
+    assert (slow.aliased, slow.folds) == ("0 % aliased", "no folds")
+    assert slow.outcome == "as measured: nothing is aliased"
+
+
+def test_badges_never_claim_a_correction_that_was_not_made(frame):
+    off = make_frame(processing=ProcessingSettings(dealias=False))
+    assert badges_of(off).outcome == "not corrected: de-aliasing is off"
+    status = np.where(frame.status == Status.NO_FLOW, Status.NO_FLOW, Status.ABSTAINED)
+    nothing = dataclasses.replace(
+        frame, status=status.astype(np.uint8), fold=np.zeros_like(frame.fold)
+    )
+    assert badges_of(nothing).outcome.startswith("not corrected: ")
+    assert badges_of(nothing).caution
+    empty = dataclasses.replace(nothing, status=np.zeros_like(frame.status))
+    assert badges_of(empty).outcome == "no flow to correct"

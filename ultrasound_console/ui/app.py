@@ -1,0 +1,252 @@
+"""Starts the window, and ends it by itself for unattended checks.
+
+Qt is imported only once it is known to load: a missing library is one line, not a traceback.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..doctor import check_display, check_libraries
+from ..settings import Value
+from ..store import SettingsStore
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from PySide6.QtCore import QMessageLogContext, QtMsgType
+    from PySide6.QtWidgets import QApplication
+
+    from .window import MainWindow
+
+_log = logging.getLogger(__name__)
+
+CANNOT_START = 1
+BAD_INPUT = 2
+FIRST_PICTURE_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the console is run.
+
+    Attributes
+    ----------
+    source : str
+        A file or ``simulated:NAME``.
+    changes : mapping
+        Settings to put in force, by name.
+    size : tuple of int
+        Window size in logical pixels.
+    seconds : float or None
+        Close this long after the first picture (or 60 s later than that, if none comes).
+    screenshot, stats : Path or None
+        Files to write just before the window closes.
+    """
+
+    source: str
+    changes: Mapping[str, Value]
+    size: tuple[int, int] = (1280, 720)
+    seconds: float | None = None
+    screenshot: Path | None = None
+    stats: Path | None = None
+
+
+class _CannotStartError(Exception):
+    """The window cannot be opened here; the message is the one line the user sees."""
+
+
+def run_console(options: RunOptions) -> int:
+    """Open the console and return the process's exit code once it is closed.
+
+    Parameters
+    ----------
+    options : RunOptions
+
+    Returns
+    -------
+    int
+        0; 1 when no window can be opened here; 2 when the source cannot be opened or a file
+        cannot be written; 130 after an interrupt.
+    """
+    store = SettingsStore()
+    store.change(**options.changes)
+    store.commit()
+    try:
+        application = _application()
+        _check_opengl()
+        window = _window(application, store)
+    except _CannotStartError as error:
+        return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
+    return _Run(options, window).until_closed(application)
+
+
+class _Run:
+    """One window from its opening to its end."""
+
+    def __init__(self, options: RunOptions, window: MainWindow) -> None:
+        self._options = options
+        self._window = window
+        self._ever_opened = False
+        self._exit_code = 0
+        self._n_screen_errors = 0
+        window.opened.connect(self._on_opened)
+        window.refused.connect(self._on_refused)
+        window.closing.connect(self._on_closing)
+        window.resize(*options.size)
+        window.show()
+        window.open_source(options.source, prf_hz=_number(options.changes.get("prf_hz")))
+
+    def until_closed(self, application: QApplication) -> int:
+        from PySide6.QtCore import QEvent, Qt, QTimer
+
+        timer = QTimer()
+        timer.setSingleShot(True)
+        timer.timeout.connect(self._window.close)
+        seconds = self._options.seconds
+        if seconds is not None:
+            # From the first picture on: before it, kernels may still be compiled.
+            self._window.canvas.painted.connect(
+                lambda _: timer.start(round(seconds * 1e3)), Qt.ConnectionType.SingleShotConnection
+            )
+            timer.start(round((seconds + FIRST_PICTURE_WITHIN_S) * 1e3))
+        excepthook, on_interrupt = sys.excepthook, signal.getsignal(signal.SIGINT)
+        sys.excepthook = self._on_exception
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        try:
+            application.exec()
+        finally:
+            sys.excepthook = excepthook
+            signal.signal(signal.SIGINT, on_interrupt)
+            timer.stop()
+            self._window.deleteLater()
+            application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        return self._exit_code
+
+    def _on_exception(
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        """Say what went wrong on the screen's side, and go on."""
+        _log.error("fault on screen", exc_info=(kind, error, trace))
+        self._n_screen_errors += 1
+        self._window.message.say(f"screen: {error}", is_error=True)
+
+    def _on_interrupt(self, *_: object) -> None:
+        self._exit_code = 128 + signal.SIGINT
+        self._window.close()
+
+    def _on_opened(self, name: str) -> None:
+        """Put the settings of the command line over what the source starts with."""
+        del name
+        if not self._ever_opened:
+            self._ever_opened = True
+            for setting, value in self._options.changes.items():
+                self._window.change(setting, value)
+            self._window.store.commit()
+
+    def _on_refused(self, text: str) -> None:
+        if not self._ever_opened:
+            self._exit_code = _complain(text, BAD_INPUT)
+            self._window.close()
+
+    def _on_closing(self) -> None:
+        options = self._options
+        if not self._ever_opened:
+            return
+        try:
+            if options.screenshot is not None and not self._window.grab().save(
+                str(options.screenshot)
+            ):
+                raise OSError(f"{options.screenshot}: cannot be written as a picture")
+            if options.stats is not None:
+                options.stats.write_text(json.dumps(self._stats(), indent=2) + "\n")
+        except OSError as error:
+            self._exit_code = _complain(str(error), BAD_INPUT)
+
+    def _stats(self) -> dict[str, object]:
+        status = self._window.engine.status()
+        reading = self._window.meter.reading(time.perf_counter())
+        return {
+            **dataclasses.asdict(reading),
+            "replaced_frames": status.replaced_frames,
+            "errors": status.errors + self._n_screen_errors,
+            "device": status.device,
+        }
+
+
+def _application() -> QApplication:
+    """Make the application, with what has to be set before it."""
+    if sys.platform == "linux":
+        for check in (check_libraries(), check_display(os.environ)):
+            if not check.ok:
+                raise _CannotStartError(f"{check.detail}. Try: {check.remedy}")
+    try:
+        from PySide6.QtCore import qInstallMessageHandler
+        from PySide6.QtWidgets import QApplication
+
+        from ..render.canvas import prepare_opengl
+    except ImportError as error:
+        raise _CannotStartError(str(error)) from error
+    running = QApplication.instance()
+    if isinstance(running, QApplication):
+        return running
+    prepare_opengl()
+    said: list[str] = []
+
+    def listen(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
+        """Qt says why in a message and ends the process in the next."""
+        del context
+        said.extend(text.splitlines()[:1])
+        if kind.name == "QtFatalMsg":
+            _complain(f"no window can be opened: {said[0]}; the command 'doctor' says more", 0)
+            os._exit(CANNOT_START)
+
+    qInstallMessageHandler(listen)
+    application = QApplication(["ultrasound-console"])
+    qInstallMessageHandler(None)
+    for line in said:
+        sys.stderr.write(f"{line}\n")
+    return application
+
+
+def _check_opengl() -> None:
+    """Make sure that there is OpenGL at all; the canvas itself checks which."""
+    from PySide6.QtGui import QOffscreenSurface, QOpenGLContext
+
+    context, surface = QOpenGLContext(), QOffscreenSurface()
+    surface.create()
+    if not (context.create() and context.makeCurrent(surface)):
+        raise _CannotStartError("this display has no OpenGL")
+    context.doneCurrent()
+
+
+def _window(application: QApplication, store: SettingsStore) -> MainWindow:
+    """Make the window."""
+    from ..render.painter import RenderError
+    from . import theme
+    from .window import MainWindow
+
+    theme.apply(application)
+    try:
+        return MainWindow(store)
+    except RenderError as error:
+        raise _CannotStartError(str(error)) from error
+
+
+def _number(value: Value | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _complain(text: str, exit_code: int) -> int:
+    sys.stderr.write(f"ultrasound-console: {text}\n")
+    return exit_code

@@ -1,0 +1,316 @@
+"""All controls: a strip under the panels on a small screen, a column beside them on a wide one."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..frames import Acquisition
+from ..settings import SPECS, AcquisitionSettings, Settings, Value, specs
+from . import theme
+from .controls import HEIGHT_PX, make_control
+from .steps import prf_steps, prf_text
+
+EVERYDAY = (
+    "prf_hz",
+    "colour_scale_m_s",
+    "baseline",
+    "invert",
+    "colour_gain_db",
+    "wall_filter",
+    "dealias",
+    "overlay_opacity",
+    "write_priority",
+    "bmode_gain_db",
+)
+"""Always in sight; the strip adds as many of the others as there is room for."""
+
+GROUPS = {
+    "Acquire": (
+        "prf_hz",
+        "ensemble",
+        "ensemble_step",
+        "steering_rad",
+        "depth_m",
+        "frame_rate_hz",
+    ),
+    "Colour": (
+        "colour_scale_m_s",
+        "baseline",
+        "invert",
+        "colour_gain_db",
+        "wall_filter",
+        "smoothing_m",
+        "flow_power_db",
+        "write_priority",
+    ),
+    "De-alias": ("dealias", "overlay_opacity"),
+    "B-mode": ("bmode_gain_db", "bmode_dynamic_range_db", "f_number", "interpolate"),
+}
+
+COLUMN_WIDTH_PX = 280
+_NO_LIMIT_PX = 16_777_215
+STRIP_HEIGHT_PX = 68
+_NARROWEST_PX = 208
+_SPACING_PX = 4
+
+FORMED_WHEN_ACQUIRED = {"f_number", *(name for name, _ in specs(AcquisitionSettings))}
+"""Settings that a frozen frame cannot follow: its samples are beamformed already."""
+
+FROZEN = "Frozen: press Space to resume, then change what is acquired."
+ONLY_RECORDINGS = "Only for recordings."
+SET_BY_RECORDING = "Set when the recording was made."
+LOCKED_FOR_RECORDINGS = {"steering_rad": SET_BY_RECORDING, "frame_rate_hz": SET_BY_RECORDING}
+
+
+class Arrangement(StrEnum):
+    """Where the controls are."""
+
+    STRIP = "strip"
+    COLUMN = "column"
+
+
+def reset_value(name: str) -> Value:
+    """Value in force when nobody has changed anything."""
+    return Settings().get(name)
+
+
+class PrfReadout(QLabel):
+    """What became of the PRF that was asked for: achieved PRF, v_N and depth limit together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("prf_readout")
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setFont(theme.font(theme.SMALL_PX))
+        self.setFixedHeight(2 * (theme.SMALL_PX + 3))
+        self.setContentsMargins(2, 0, 0, 0)
+
+    def show_acquisition(self, acquisition: Acquisition) -> None:
+        """Tell the three figures."""
+        quiet = theme.quiet
+        self.setText(
+            f"{quiet('achieved')} {prf_text(acquisition.prf_hz)}&nbsp; "
+            f"{quiet('max')} {prf_text(acquisition.max_prf_hz)}<br>"
+            f"{quiet('v<sub>N</sub>')} {acquisition.nyquist_velocity_m_s * 100:.1f} cm/s&nbsp; "
+            f"{quiet('depth limit')} {acquisition.unambiguous_depth_m * 1e3:.0f} mm"
+        )
+
+
+class _Fold(QWidget):
+    """A group of controls under a heading that folds it away."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._body = QWidget()
+        self.grid = QGridLayout(self._body)
+        self.grid.setContentsMargins(0, 0, 0, 0)
+        self.grid.setSpacing(_SPACING_PX)
+        self.heading = QToolButton()
+        self.heading.setText(title.upper())
+        self.heading.setCheckable(True)
+        self.heading.setChecked(True)
+        self.heading.setObjectName("heading")
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setArrowType(Qt.ArrowType.DownArrow)
+        self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.heading.toggled.connect(self._fold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 4)
+        layout.setSpacing(2)
+        layout.addWidget(self.heading)
+        layout.addWidget(self._body)
+
+    def _fold(self, unfolded: bool) -> None:
+        self._body.setVisible(unfolded)
+        arrow = Qt.ArrowType.DownArrow if unfolded else Qt.ArrowType.RightArrow
+        self.heading.setArrowType(arrow)
+
+
+class ControlPanel(QWidget):
+    """One control for every setting, generated from its declaration.
+
+    Signals
+    -------
+    changed : (name, value)
+    committed : ()
+    """
+
+    changed = Signal(str, object)
+    committed = Signal()
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.setObjectName("controls")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.controls = {
+            name: make_control(name, settings.get(name), reset_value(name)) for name in SPECS
+        }
+        for control in self.controls.values():
+            control.changed.connect(self.changed)
+            control.committed.connect(self.committed)
+        self.prf_readout = PrfReadout()
+        self.more = QToolButton()
+        self.more.setObjectName("more")
+        self.more.setCheckable(True)
+        self.more.setToolTip("Show the controls that are needed less often (F9)")
+        self.more.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.more.setFixedHeight(HEIGHT_PX)
+        self.more.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.more.toggled.connect(self._show_rest)
+        self._is_recording = False
+        self._frozen = False
+        self._arrangement: Arrangement | None = None
+        self._n_columns = 0
+        self._content: QWidget | None = None
+        self._rest = QWidget()
+        self._outer = QVBoxLayout(self)
+        self._outer.setContentsMargins(0, 0, 0, 0)
+
+    # ---- what the controls show -----------------------------------------------------------
+
+    def show_settings(self, settings: Settings) -> None:
+        """Follow the settings in force."""
+        for name, control in self.controls.items():
+            control.show_value(settings.get(name))
+
+    def show_acquisition(self, acquisition: Acquisition) -> None:
+        """Offer the PRFs that can be had, and tell what was achieved."""
+        self.controls["prf_hz"].set_steps(prf_steps(acquisition))
+        self.prf_readout.show_acquisition(acquisition)
+        self._is_recording = bool(acquisition.prf_choices_hz)
+        self._lock()
+
+    def set_resets(self, settings: AcquisitionSettings) -> None:
+        """Let acquisition controls reset to what the source started with."""
+        for name, _ in specs(AcquisitionSettings):
+            self.controls[name].default = getattr(settings, name)
+
+    def set_frozen(self, frozen: bool) -> None:
+        """Lock what a frozen picture cannot follow."""
+        if frozen != self._frozen:
+            self._frozen = frozen
+            self._lock()
+
+    def _lock(self) -> None:
+        own = LOCKED_FOR_RECORDINGS if self._is_recording else {"ensemble_step": ONLY_RECORDINGS}
+        for name, control in self.controls.items():
+            frozen = FROZEN if self._frozen and name in FORMED_WHEN_ACQUIRED else ""
+            control.lock(own.get(name, frozen))
+
+    # ---- where they are -------------------------------------------------------------------
+
+    @property
+    def arrangement(self) -> Arrangement | None:
+        """Where the controls are now."""
+        return self._arrangement
+
+    def arrange(self, arrangement: Arrangement, room_px: int) -> None:
+        """Lay the controls out; they keep their state.
+
+        Parameters
+        ----------
+        arrangement : Arrangement
+        room_px : int
+            Width that a strip has.
+        """
+        n_columns = 1
+        if arrangement is Arrangement.STRIP:
+            n_columns = max(2, room_px // _NARROWEST_PX)
+        if (arrangement, n_columns) == (self._arrangement, self._n_columns):
+            return
+        self._arrangement, self._n_columns = arrangement, n_columns
+        old = self._content
+        self._content = self._column() if arrangement is Arrangement.COLUMN else self._strip()
+        self._outer.addWidget(self._content)
+        if old is not None:
+            old.hide()
+            old.deleteLater()
+
+    def _strip(self) -> QWidget:
+        self.setMinimumWidth(0)
+        self.setMaximumWidth(_NO_LIMIT_PX)
+        content = QWidget()
+        grid = _grid(content, self._n_columns)
+        grid.setContentsMargins(8, 6, 8, 6)
+        grid.addWidget(self.controls["prf_hz"], 0, 0)
+        grid.addWidget(self.prf_readout, 1, 0)
+        rest = (name for names in reversed(GROUPS.values()) for name in names)
+        names = [*EVERYDAY[1:], *(name for name in rest if name not in EVERYDAY)]
+        # The PRF and what became of it take the first column; one slot may be for "more".
+        n_rows = max(2, math.ceil(len(EVERYDAY) / (self._n_columns - 1)))
+        n_slots = n_rows * (self._n_columns - 1)
+        n_shown = n_slots if len(names) <= n_slots else n_slots - 1
+        shown: list[QWidget] = [self.controls[name] for name in names[:n_shown]]
+        if n_shown < n_slots:
+            shown.append(self.more)
+        _fill(grid, shown, left=1)
+        self._rest = QWidget()
+        _fill(
+            _grid(self._rest, self._n_columns),
+            [self.controls[name] for name in names[n_shown:]],
+            left=0,
+        )
+        grid.addWidget(self._rest, n_rows, 0, 1, self._n_columns)
+        self.more.setVisible(n_shown < n_slots)
+        self._show_rest(self.more.isChecked())
+        return content
+
+    def _column(self) -> QWidget:
+        self.setFixedWidth(COLUMN_WIDTH_PX)
+        inside = QWidget()
+        inside.setObjectName("controls")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(0)
+        for title, names in GROUPS.items():
+            fold = _Fold(title)
+            for row, name in enumerate(names):
+                fold.grid.addWidget(self.controls[name], 2 * row, 0)
+            if "prf_hz" in names:
+                fold.grid.addWidget(self.prf_readout, 1, 0)
+            column.addWidget(fold)
+        column.addStretch(1)
+        self.more.hide()
+        self.more.setParent(self)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(inside)
+        return area
+
+    def _show_rest(self, shown: bool) -> None:
+        self._rest.setVisible(shown)
+        self.more.setText("Fewer controls" if shown else "More controls")
+
+
+def _grid(holder: QWidget, n_columns: int) -> QGridLayout:
+    grid = QGridLayout(holder)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(8)
+    grid.setVerticalSpacing(_SPACING_PX)
+    for column in range(n_columns):
+        grid.setColumnStretch(column, 1)
+    return grid
+
+
+def _fill(grid: QGridLayout, widgets: list[QWidget], *, left: int) -> None:
+    """Put widgets row by row into the columns from ``left`` on."""
+    n_columns = grid.columnCount() - left
+    for at, widget in enumerate(widgets):
+        grid.addWidget(widget, at // n_columns, left + at % n_columns)
+        widget.show()

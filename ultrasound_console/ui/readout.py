@@ -1,0 +1,163 @@
+"""What lies under the cursor, in words: from the planes, never from pixels. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..frames import DopplerFrame, Status
+
+MINUS = "\N{MINUS SIGN}"
+CAUTION_SHARE = 0.05
+"""Share of the flow left alone from which the picture is not to be taken for corrected."""
+
+_STATUS_TEXT = {
+    Status.NO_FLOW: "no flow",
+    Status.KEPT: "as measured",
+    Status.CORRECTED: "corrected",
+    Status.ABSTAINED: "left alone",
+}
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Values at one place.
+
+    Attributes
+    ----------
+    x_m, z_m : float
+        The place.
+    bmode_db : float or None
+        None outside the B-mode picture.
+    velocity_m_s, corrected_m_s, confidence : float or None
+        None outside the colour box.
+    fold : int or None
+    status : Status or None
+    truth_m_s : float or None
+        Known velocity of a simulated source; None outside its vessels, too.
+    """
+
+    x_m: float
+    z_m: float
+    bmode_db: float | None = None
+    velocity_m_s: float | None = None
+    fold: int | None = None
+    corrected_m_s: float | None = None
+    confidence: float | None = None
+    status: Status | None = None
+    truth_m_s: float | None = None
+
+    def lines(self) -> tuple[str, str, str]:
+        """One line for each panel: raw, fold, corrected."""
+        place = f"x {signed(self.x_m * 1e3)} mm   z {self.z_m * 1e3:.1f} mm"
+        if self.velocity_m_s is None or self.status is None:
+            return place, "", ""
+        raw = f"raw {velocity_text(self.velocity_m_s)}   {place}"
+        if self.status is Status.NO_FLOW:
+            return raw, _STATUS_TEXT[self.status], self._truth_text()
+        fold = f"fold {fold_text(self.fold or 0)}   {_STATUS_TEXT[self.status]}"
+        fold += f"   confidence {100 * (self.confidence or 0.0):.0f} %"
+        corrected = f"corrected {velocity_text(self.corrected_m_s or 0.0)}"
+        return raw, fold, f"{corrected}   {self._truth_text()}".rstrip()
+
+    def _truth_text(self) -> str:
+        return "" if self.truth_m_s is None else f"truth {velocity_text(self.truth_m_s)}"
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    """Format a number with its sign, also when it is positive."""
+    return f"{value:+.{decimals}f}".replace("-", MINUS)
+
+
+def velocity_text(velocity_m_s: float) -> str:
+    """Velocity in cm/s, with its sign."""
+    return f"{signed(velocity_m_s * 100)} cm/s"
+
+
+def fold_text(fold: int) -> str:
+    """Fold with its sign."""
+    return f"{fold:+d}".replace("-", MINUS) if fold else "0"
+
+
+def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
+    """Look up the samples nearest to a place in the body."""
+    acquisition = frame.acquisition
+    bmode_db = None
+    if acquisition.bmode_grid.contains(x_m, z_m):
+        row, column = _nearest(*acquisition.bmode_grid.indices(x_m, z_m), frame.bmode_db.shape)
+        bmode_db = float(frame.bmode_db[row, column])
+    if not acquisition.colour_grid.contains(x_m, z_m):
+        return Readout(x_m, z_m, bmode_db)
+    at = _nearest(*acquisition.colour_grid.indices(x_m, z_m), frame.fold.shape)
+    fold, velocity_m_s = int(frame.fold[at]), float(frame.velocity_m_s[at])
+    in_vessel = frame.truth_m_s is not None and (
+        frame.vessel_mask is None or bool(frame.vessel_mask[at])
+    )
+    return Readout(
+        x_m,
+        z_m,
+        bmode_db,
+        velocity_m_s=velocity_m_s,
+        fold=fold,
+        corrected_m_s=velocity_m_s + 2 * fold * frame.nyquist_velocity_m_s,
+        confidence=float(frame.confidence[at]),
+        status=Status(int(frame.status[at])),
+        truth_m_s=float(frame.truth_m_s[at]) if in_vessel and frame.truth_m_s is not None else None,
+    )
+
+
+def _nearest(row: object, column: object, shape: tuple[int, ...]) -> tuple[int, int]:
+    at = []
+    for index, size in zip((row, column), shape, strict=True):
+        at.append(min(max(round(float(index)), 0), size - 1))  # type: ignore[arg-type]
+    return at[0], at[1]
+
+
+@dataclass(frozen=True)
+class Badges:
+    """The honest small print under each panel.
+
+    Attributes
+    ----------
+    aliased : str
+        How much of the flow is aliased.
+    folds : str
+        Which folds were found, and how much was left alone.
+    outcome : str
+        What the right panel shows.
+    caution : bool
+        Whether some or all of it is not corrected.
+    """
+
+    aliased: str
+    folds: str
+    outcome: str
+    caution: bool
+
+
+def _percent(share: float) -> str:
+    return "<1 %" if 0.0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def badges_of(frame: DopplerFrame) -> Badges:
+    """Sum a frame up."""
+    flow = frame.status != Status.NO_FLOW
+    n_flow = int(flow.sum())
+    if not n_flow:
+        return Badges("no flow", "no flow", "no flow to correct", caution=False)
+    if not frame.processing.dealias:
+        return Badges("", "de-aliasing is off", "not corrected: de-aliasing is off", caution=True)
+    folds = frame.fold[flow]
+    low, high = int(folds.min()), int(folds.max())
+    left_alone = int((frame.status == Status.ABSTAINED).sum()) / n_flow
+    aliased = f"{_percent(frame.aliased_share)} aliased"
+    spread = f"folds {fold_text(low)} \N{HORIZONTAL ELLIPSIS} {fold_text(high)}"
+    found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
+    if left_alone:
+        found += f"   {_percent(left_alone)} left alone"
+        reason = f": {'; '.join(frame.notes)}" if frame.notes else ""
+        done = "not" if left_alone == 1.0 else "partly" if left_alone >= CAUTION_SHARE else "mostly"
+        return Badges(
+            aliased, found, f"{done} corrected{reason}", caution=left_alone >= CAUTION_SHARE
+        )
+    outcome = "corrected" if low or high else "as measured: nothing is aliased"
+    return Badges(aliased, found, outcome, caution=False)

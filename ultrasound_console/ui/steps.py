@@ -1,0 +1,101 @@
+"""The values a control can take, in order: what a slider's positions mean. No Qt."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..frames import Acquisition
+from ..settings import SPECS, Choice, Range, Switch, Value
+
+PRF_SERIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0)
+"""Steps within a decade: fine where slow flow is looked for, about a tenth each."""
+
+# Values that mean something else than their number.
+SPECIAL_TEXT: dict[tuple[str, Value], str] = {
+    ("colour_scale_m_s", 0.0): "auto",
+    ("ensemble", 0): "all",
+    ("ensemble_step", 0): "one ensemble",
+    ("smoothing_m", 0.0): "off",
+}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The positions of one control.
+
+    Attributes
+    ----------
+    name : str
+        Of the setting.
+    values : tuple
+        One for each position, in order.
+    origin : int
+        Position from which a bar is filled: that of zero where zero is inside the range.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    origin: int = 0
+
+    def text(self, value: Value) -> str:
+        """Value and unit as a person reads them."""
+        return value_text(self.name, value)
+
+    def position(self, value: Value) -> int:
+        """Position nearest to a value."""
+        if isinstance(value, str):
+            return self.values.index(value)
+        numbers = [float(number) for number in self.values]
+        right = bisect.bisect_left(numbers, float(value))
+        near = range(max(0, right - 1), min(len(numbers), right + 1))
+        return min(near, key=lambda at: abs(numbers[at] - float(value)))
+
+
+def value_text(name: str, value: Value) -> str:
+    """Value and unit of a setting as a person reads them."""
+    special = SPECIAL_TEXT.get((name, value))
+    if special is not None:
+        return special
+    spec = SPECS[name]
+    if isinstance(spec, Range):
+        if name == "prf_hz":
+            return prf_text(float(value))
+        signed = spec.low < 0.0 < float(value)
+        return ("+" if signed else "") + spec.text(float(value)).replace("-", "\N{MINUS SIGN}")
+    if isinstance(spec, Switch):
+        return "on" if value else "off"
+    return str(value)
+
+
+def prf_text(prf_hz: float) -> str:
+    """PRF in kHz."""
+    return f"{prf_hz * 1e-3:.2f} kHz"
+
+
+def declared_steps(name: str) -> Steps:
+    """Positions of a setting from its declaration."""
+    spec = SPECS[name]
+    if isinstance(spec, Choice):
+        return Steps(name, spec.options)
+    if isinstance(spec, Switch):
+        return Steps(name, (False, True))
+    n_steps = round((spec.high - spec.low) / spec.step)
+    # Rounded, so that steps of 0.1 pass through the numbers that a person would write.
+    between = (round(spec.low + step * spec.step, 12) for step in range(1, n_steps))
+    steps = (spec.low, *between, spec.high)
+    origin = min(range(len(steps)), key=lambda at: abs(steps[at])) if spec.low < 0.0 else 0
+    return Steps(name, steps, origin)
+
+
+def prf_steps(acquisition: Acquisition) -> Steps:
+    """PRFs that can be had: those of the recording, or a series up to what the depth allows."""
+    spec = SPECS["prf_hz"]
+    assert isinstance(spec, Range)
+    choices: Sequence[float] = acquisition.prf_choices_hz
+    if not choices:
+        highest_hz = min(acquisition.max_prf_hz, spec.high)
+        series = (base * decade for decade in (1e2, 1e3, 1e4) for base in PRF_SERIES)
+        choices = [*(prf_hz for prf_hz in series if prf_hz < highest_hz), highest_hz]
+    return Steps("prf_hz", tuple(hz for hz in sorted(choices) if spec.low <= hz <= spec.high))

@@ -1,0 +1,380 @@
+"""The main window: wires the engine, the canvas and the controls together, and computes nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+    QResizeEvent,
+    QShortcut,
+)
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QMenu, QVBoxLayout, QWidget
+
+from ..engine import Engine, EngineStatus, Notice, State
+from ..frames import Acquisition
+from ..render.canvas import PanelCanvas
+from ..render.view import View
+from ..settings import Settings, Value
+from ..sources import source_names
+from ..store import SettingsStore
+from . import cine_bar, messages, top_strip
+from .cine_bar import CineBar
+from .control_panel import COLUMN_WIDTH_PX, STRIP_HEIGHT_PX, Arrangement, ControlPanel
+from .labels import PanelLabels
+from .messages import MessageBar, ShortcutSheet, StatusLine
+from .meter import Meter
+from .top_strip import TopStrip
+
+WIDE_PX = 1600
+SMALLEST_PX = (1024, 600)
+_POLL_MS = 100
+_PREPARING_AFTER_S = 0.3
+
+
+def arrangement_for(
+    width_px: int, height_px: int, extent_m: tuple[float, float, float, float]
+) -> Arrangement:
+    """Choose the place of the controls that leaves the larger pictures in a window.
+
+    Parameters
+    ----------
+    width_px, height_px : int
+        Of the window.
+    extent_m : tuple of float
+        (x_min, x_max, z_min, z_max) of the picture.
+    """
+    if width_px < WIDE_PX:
+        return Arrangement.STRIP
+    rest_px = height_px - top_strip.HEIGHT_PX - cine_bar.HEIGHT_PX - messages.STATUS_HEIGHT_PX
+    below = View(width_px, rest_px - STRIP_HEIGHT_PX, extent_m)
+    beside = View(width_px - COLUMN_WIDTH_PX, rest_px, extent_m)
+    larger = beside.pixels_per_m > below.pixels_per_m
+    return Arrangement.COLUMN if larger else Arrangement.STRIP
+
+
+class _Waker(QObject):
+    """Brings a call from a worker thread to the screen's. Outlives the window."""
+
+    woken = Signal()
+
+
+class MainWindow(QMainWindow):
+    """The console.
+
+    Parameters
+    ----------
+    store : SettingsStore
+        Settings in force; the window shows them and changes them.
+
+    Signals
+    -------
+    opened : (name)
+        A source has been opened.
+    refused : (text)
+        A source could not be opened, or another error came up.
+    closing : ()
+        Just before everything is taken down; the picture is still there.
+    """
+
+    opened = Signal(str)
+    refused = Signal(str)
+    closing = Signal()
+
+    def __init__(self, store: SettingsStore) -> None:
+        super().__init__()
+        self.setWindowTitle("Ultrasound console")
+        self.setMinimumSize(*SMALLEST_PX)
+        self.setAcceptDrops(True)
+        self.store = store
+        self.meter = Meter()
+        self._status = EngineStatus(State.PREPARING)
+        self._stale = False
+        self._is_new_source = False
+        self._acquisition: Acquisition | None = None
+        self._last_picture_s = time.perf_counter()
+
+        # Before any thread is started: it refuses a display that it could not draw on.
+        self.canvas = PanelCanvas()
+        self.canvas.native.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.canvas.set_display(store.current.display)
+        self.canvas.painted.connect(self._on_painted)
+        self._waker = _Waker()
+        self._waker.woken.connect(self._on_woken, Qt.ConnectionType.QueuedConnection)
+        self.engine = Engine(store, self._waker.woken.emit)
+        self.labels = PanelLabels(self.canvas)
+        self.top = TopStrip()
+        self.message = MessageBar()
+        self.controls = ControlPanel(store.current)
+        self.cine = CineBar()
+        self.status_line = StatusLine()
+        self.sheet = ShortcutSheet(self._lay_out())
+
+        self.message.restart_requested.connect(self.engine.restart)
+        self.controls.changed.connect(self.change)
+        self.controls.committed.connect(store.commit)
+        self.cine.freeze_toggled.connect(self.toggle_freeze)
+        self.cine.addressed.connect(self.engine.show)
+        self._make_actions()
+
+        self.canvas.native.setFocus()
+        self._poll = QTimer(self, interval=_POLL_MS)
+        self._poll.timeout.connect(self._on_poll)
+        self._poll.start()
+        self._on_poll()
+
+    # ---- what the user does ---------------------------------------------------------------
+
+    def open_source(self, name: str, *, prf_hz: float | None = None) -> None:
+        """Open a file or a simulated source; the present one runs until it is ready."""
+        self.message.say(f"Opening {name} \N{HORIZONTAL ELLIPSIS}", stays=True)
+        self.engine.open(name, prf_hz=prf_hz)
+
+    def change(self, name: str, value: Value) -> None:
+        """Put a setting in force and do what its group costs, no more."""
+        before = self.store.current
+        after = self.store.change(**{name: value})
+        self.controls.controls[name].show_value(after.get(name))
+        self._follow(before, after)
+
+    def undo(self) -> None:
+        """Take the last change of a setting back."""
+        before = self.store.current
+        self._restore(before, self.store.undo())
+
+    def redo(self) -> None:
+        """Take an undo back."""
+        before = self.store.current
+        self._restore(before, self.store.redo())
+
+    def toggle_freeze(self) -> None:
+        """Hold the frame on screen, or go on."""
+        if self._status.state is State.FROZEN:
+            self.engine.resume()
+        elif self.cine.freeze_button.isEnabled() and self.canvas.frame is not None:
+            self.engine.freeze(self.canvas.frame.index)
+        self._on_poll()
+
+    def choose_file(self) -> None:
+        """Ask for a recording."""
+        name, _ = QFileDialog.getOpenFileName(self, "Open a recording")
+        if name:
+            self.open_source(name)
+
+    # ---- what the engine says -------------------------------------------------------------
+
+    def _on_woken(self) -> None:
+        for notice in self.engine.take_notices():
+            self._on_notice(notice)
+        frame = self.engine.take_frame()
+        if frame is None:
+            return
+        self._last_picture_s = time.perf_counter()
+        self.canvas.set_frame(frame)
+        if self._is_new_source:
+            self._is_new_source = False
+            self._arrange()
+        if self._status.state is not State.LIVE:
+            self._on_poll()
+            self._show_frame()
+
+    def _on_notice(self, notice: Notice) -> None:
+        self.controls.show_settings(self.store.current)
+        if notice.text == f"opened {notice.opened}":
+            self.message.hide()  # the strip above names the source
+        else:
+            self.message.say(notice.text, is_error=notice.is_error)
+        if notice.opened:
+            self.canvas.clear()
+            self._is_new_source = True
+            self.canvas.reset_view()
+            self.controls.set_resets(self.store.current.acquisition)
+            self.opened.emit(notice.opened)
+        elif notice.is_error:
+            self.refused.emit(notice.text)
+        self._on_poll()
+
+    def _on_painted(self, index: int) -> None:
+        frame = self.canvas.frame
+        # A frame of the frozen loop is not new, and its age says nothing.
+        if frame is not None and frame.index == index and self._status.state is not State.FROZEN:
+            self.meter.painted(index, frame.received_s, time.perf_counter())
+
+    def _on_poll(self) -> None:
+        """Ask how things are; ten times a second, and at once when something has happened."""
+        before, self._status = self._status, self.engine.status()
+        status = self._status
+        if status.acquisition is not None and status.acquisition is not self._acquisition:
+            self._acquisition = status.acquisition
+            self.controls.show_acquisition(status.acquisition)
+            self.top.show_source(status.acquisition)
+        state = self._shown_state(status.state)
+        is_recording = bool(status.acquisition and status.acquisition.prf_choices_hz)
+        self.top.chip.show_state(state, is_recording=is_recording)
+        self._set_stale(state in (State.PREPARING, State.STALE, State.FAULT))
+        self.controls.set_frozen(status.state is State.FROZEN)
+        can_freeze = status.state is not State.FAULT and self.canvas.frame is not None
+        self.cine.set_frozen(status.state is State.FROZEN, can_change=can_freeze)
+        if status.state is State.FAULT:
+            if before.fault != status.fault:
+                self.message.say_fault(status.fault)
+        elif before.state is State.FAULT:
+            self.message.hide()
+        self._show_frame()
+
+    def _shown_state(self, state: State) -> State:
+        """Name PREPARING only once it lasts: a PRF change shows the next picture in a moment."""
+        waited_s = time.perf_counter() - self._last_picture_s
+        brief = state is State.PREPARING and waited_s < _PREPARING_AFTER_S
+        return State.LIVE if brief and self.canvas.frame is not None else state
+
+    def _set_stale(self, stale: bool) -> None:
+        if stale != self._stale:
+            self._stale = stale
+            self.canvas.set_stale(stale)
+
+    def _show_frame(self) -> None:
+        """Everything that tells about the frame on screen in words."""
+        frame, now_s = self.canvas.frame, time.perf_counter()
+        indices = self.engine.cine.indices()
+        self.labels.show_frame(frame)
+        self.top.show_figures(frame, self.meter.recent_fps(now_s))
+        self.cine.show_position(frame, indices)
+        self.status_line.show_status(
+            self._status,
+            self.meter.recent_latency_ms(),
+            len(indices),
+            self.engine.cine.n_bytes,
+        )
+
+    # ---- settings -------------------------------------------------------------------------
+
+    def _restore(self, before: Settings, after: Settings) -> None:
+        self.controls.show_settings(after)
+        self._follow(before, after)
+
+    def _follow(self, before: Settings, after: Settings) -> None:
+        """Do what a change costs: acquisition settings are taken up by the engine by itself."""
+        if after.display != before.display:
+            self.canvas.set_display(after.display)
+        if after.processing != before.processing:
+            self.engine.refresh()
+
+    # ---- the window -----------------------------------------------------------------------
+
+    def _lay_out(self) -> QWidget:
+        """Put everything in its place; return the widget that holds it all."""
+        self._left = QVBoxLayout()
+        self._left.setSpacing(0)
+        self._left.addWidget(self.message)
+        self._left.addWidget(self.canvas.native, 1)
+        self._middle = QHBoxLayout()
+        self._middle.setSpacing(1)
+        self._middle.addLayout(self._left, 1)
+        central = QWidget()
+        rows = QVBoxLayout(central)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(1)
+        rows.addWidget(self.top)
+        rows.addLayout(self._middle, 1)
+        rows.addWidget(self.cine)
+        rows.addWidget(self.status_line)
+        self.setCentralWidget(central)
+        self._arrange()
+        return central
+
+    def _arrange(self) -> None:
+        """Put the controls where they leave the larger pictures: beside the panels or below."""
+        arrangement = arrangement_for(self.width(), self.height(), self.canvas.view.extent_m)
+        self.controls.arrange(arrangement, self.width())
+        beside = arrangement is Arrangement.COLUMN
+        (self._middle if beside else self._left).addWidget(self.controls)
+
+    def _make_actions(self) -> None:
+        menu = QMenu(self)
+        actions = (
+            ("Open a recording \N{HORIZONTAL ELLIPSIS}", "Ctrl+O", self.choose_file),
+            ("", "", None),
+            ("Undo", "Ctrl+Z", self.undo),
+            ("Redo", "Ctrl+Shift+Z", self.redo),
+            ("", "", None),
+            ("More controls", "F9", self._toggle_controls),
+            ("Fit the picture", "Ctrl+0", self.canvas.reset_view),
+            ("Full screen", "F11", self._toggle_full_screen),
+            ("Keys and mouse", "F1", self._toggle_sheet),
+            ("", "", None),
+            ("Quit", "Ctrl+Q", self.close),
+        )
+        for text, keys, slot in actions:
+            if slot is None:
+                menu.addSeparator()
+                continue
+            action = QAction(text, self, shortcut=QKeySequence(keys))
+            action.triggered.connect(slot)
+            menu.addAction(action)
+            self.addAction(action)
+            if keys == "Ctrl+O":
+                self._scenes = menu.addMenu("Simulated")
+                self._scenes.aboutToShow.connect(self._list_scenes)
+        self.top.menu_button.setMenu(menu)
+        for keys, slot in (
+            ("Space", self.toggle_freeze),
+            ("F10", self.top.menu_button.showMenu),
+            ("Left", self.cine.before),
+            ("Right", self.cine.next),
+            ("Home", self.cine.first),
+            ("End", self.cine.last),
+        ):
+            QShortcut(QKeySequence(keys), self, slot)
+
+    def _list_scenes(self) -> None:
+        self._scenes.clear()
+        for name in source_names():
+            action = self._scenes.addAction(name)
+            action.triggered.connect(lambda _=False, name=name: self.open_source(name))
+
+    def _toggle_controls(self) -> None:
+        if self.controls.arrangement is Arrangement.STRIP:
+            self.controls.more.toggle()
+        else:
+            self.controls.setVisible(not self.controls.isVisible())
+
+    def _toggle_full_screen(self) -> None:
+        if self.isFullScreen():
+            self.showNormal()
+        else:
+            self.showFullScreen()
+
+    def _toggle_sheet(self) -> None:
+        self.sheet.toggle()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Move the controls to where there is room."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first file dropped."""
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                event.acceptProposedAction()
+                self.open_source(str(Path(url.toLocalFile())))
+                return
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """End all threads."""
+        self.closing.emit()
+        self._poll.stop()
+        self.engine.close()
+        super().closeEvent(event)
