@@ -48,8 +48,9 @@ def disc_figures():
             counts = scored_against(frame, full.velocity_m_s, inside)
             print(
                 f"  {wall_filter:13} PRF / {divisor}, {frame.acquisition.n_pulses:2} pulses: "
-                f"aliased {100 * counts.aliased_share:.1f} %, wrong {100 * counts.wrong_share:.2f} %,"
-                f" abstained {100 * counts.abstained_share:.2f} %, IoU {counts.alias_iou:.3f}"
+                f"aliased {100 * counts.aliased_share:.1f} %, "
+                f"wrong {100 * counts.wrong_share:.2f} %, "
+                f"abstained {100 * counts.abstained_share:.2f} %, IoU {counts.alias_iou:.3f}"
             )
 
 

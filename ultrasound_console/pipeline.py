@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dsp import beamform, bmode, wall_filter
+from .dsp import beamform, bmode, flash, wall_filter
 from .dsp import doppler as estimator
 from .dsp.arrays import aligned_zeros, n_lanes
 from .dsp.demodulate import (
@@ -37,6 +37,8 @@ _LEVEL_TIME_S = 1.0
 # A previous frame older than this says nothing about the folds of this one.
 _LONGEST_MEMORY_S = 0.5
 _NOISE_PERCENTILE = 5.0
+# A note is due when more than this share of the flow is left out as a flash.
+_FLASH_SHARE = 0.5
 _LOWEST_POWER_DB = -30.0
 # Apodisation: the grey picture wants low side lobes; the velocity wants every element, and the
 # side lobes of slow tissue go with the wall filter.
@@ -167,6 +169,10 @@ def doppler(
         pixel_m = acquisition.colour_grid.pixel_size_m
         full_width = (processing.smoothing_m / pixel_m[0], processing.smoothing_m / pixel_m[1])
         maps = estimator.estimate(iq.iq, n_pulses, kind, full_width)
+        flashing = None
+        if processing.flash_rejection:
+            unfiltered = estimator.smooth(estimator.autocorrelate(iq.iq, n_pulses), full_width)
+            flashing = flash.is_flash(maps.power, unfiltered, kind, n_pulses)
     with watch.stage("levels"):
         if not math.isfinite(float(maps.power.max())):
             raise PipelineError("IQ samples are not finite, or too large")
@@ -185,6 +191,11 @@ def doppler(
         bmode_db = bmode.to_db(iq.bmode_power, reference_db)
     with watch.stage("dealias"):
         flow = power_db >= np.float32(processing.flow_power_db)
+        if flashing is not None:
+            left_out = np.count_nonzero(flow & flashing)
+            if left_out > _FLASH_SHARE * np.count_nonzero(flow):
+                notes.append("flash: tissue moves fast enough to pass the wall filter")
+            flow &= ~flashing
         fold, confidence, abstained, reasons = _folds(
             maps, flow, processing, pixel_m, _remembered(previous, iq)
         )

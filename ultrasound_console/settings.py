@@ -181,7 +181,7 @@ class AcquisitionSettings(_Group):
         ),
     )
     depth_m: float = _setting(
-        0.035,
+        0.045,
         Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
     )
     frame_rate_hz: float = _setting(
@@ -197,7 +197,22 @@ class AcquisitionSettings(_Group):
     )
 
 
-WALL_FILTERS = ("none", "polynomial-0", "polynomial-1", "polynomial-2", "polynomial-3")
+WALL_FILTERS = (
+    "none",
+    "polynomial-0",
+    "polynomial-1",
+    "polynomial-2",
+    "polynomial-3",
+    "low",
+    "medium",
+    "high",
+    "iir-low",
+    "iir-medium",
+    "iir-high",
+    "svd-low",
+    "svd-medium",
+    "svd-high",
+)
 
 
 @dataclass(frozen=True)
@@ -220,7 +235,8 @@ class ProcessingSettings(_Group):
         Choice(
             WALL_FILTERS,
             "Wall filter",
-            "Removes slow tissue motion: polynomial of this order, fitted over the ensemble.",
+            "Removes slow tissue motion: up to a cut-off (low, medium, high), or polynomials up to "
+            "an order; recursive (iir) or learnt from the frame (svd).",
         ),
     )
     smoothing_m: float = _setting(
@@ -246,6 +262,10 @@ class ProcessingSettings(_Group):
             "Flow threshold",
             "Doppler power above the noise floor from which a pixel counts as flow.",
         ),
+    )
+    flash_rejection: bool = _setting(
+        False,
+        Switch("Flash rejection", "Leaves out colour that moving tissue explains."),
     )
     dealias: bool = _setting(
         True, Switch("De-alias", "Find the folds. Off: the right panel shows raw velocity.")

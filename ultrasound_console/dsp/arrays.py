@@ -9,6 +9,7 @@ every inner loop is a full SIMD register.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,16 @@ def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDAr
     return array
 
 
+def empty_beside(x: Any, shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Uninitialised array where ``x`` is: aligned in host memory, or on the GPU (CuPy)."""
+    if isinstance(x, np.ndarray):
+        return aligned_empty(shape, dtype)
+    from . import kernels_cuda
+
+    array: NDArray[Any] = kernels_cuda.empty(shape, dtype)
+    return array
+
+
 def pack_ensemble(iq: NDArray[Any], *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Complex (n_pulses, ...) to the ensemble layout (..., 2, n_lanes)."""
     packed = aligned_zeros((*iq.shape[1:], 2, n_lanes(iq.shape[0])), dtype)
@@ -52,15 +63,18 @@ def unpack_ensemble(packed: NDArray[Any], n_pulses: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.moveaxis(iq, -1, 0))
 
 
-def fast_path(name: str, x: NDArray[Any]) -> Callable[..., Any] | None:
-    """Compiled kernel of that name for this array, or None to run the array code.
+def fast_path(name: str, x: Any) -> Callable[..., Any] | None:
+    """Compiled kernel of that name for this NumPy or CuPy array, or None to run the array code.
 
     float64 and complex128 arrays always take the array code: it is the reference that the
     kernels are tested against.
     """
     if x.dtype in (np.float64, np.complex128):
         return None
-    from . import kernels_numba
-
-    kernel: Callable[..., Any] | None = getattr(kernels_numba, name, None)
+    kernels: ModuleType
+    if isinstance(x, np.ndarray):
+        from . import kernels_numba as kernels
+    else:
+        from . import kernels_cuda as kernels
+    kernel: Callable[..., Any] | None = getattr(kernels, name, None)
     return kernel

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import aligned_empty, fast_path
+from .arrays import empty_beside, fast_path
 
 Float64 = NDArray[np.float64]
 
@@ -192,6 +192,15 @@ def _transmit_table(
 
 
 @lru_cache(maxsize=4)
+def _transmit_tables(
+    plan: ReceivePlan, transmit_rad: tuple[float, ...], start_time_s: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Transmit delays (n_angles, n_pixels) and turns (n_angles, 2, n_pixels) of several waves."""
+    tables = [_transmit_table(plan, angle, start_time_s) for angle in transmit_rad]
+    return np.stack([delay for delay, _ in tables]), np.stack([turn for _, turn in tables])
+
+
+@lru_cache(maxsize=4)
 def _ensemble_index(
     plan: ReceivePlan, transmit_rad: float, start_time_s: float, shape: tuple[int, int, int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -271,7 +280,7 @@ def delay_and_sum(
     kernel = fast_path("delay_and_sum", channel)
     if kernel is not None:
         if out is None:
-            out = aligned_empty(shape)
+            out = empty_beside(channel, shape)
         elif out.shape != shape or out.dtype != np.float32:
             raise ValueError(f"out has shape {out.shape}, expected {shape} float32")
         table = receive_table(plan)
@@ -325,12 +334,11 @@ def compound_power(
     kernel = fast_path("compound_power", channel)
     if kernel is not None:
         table = receive_table(plan)
-        tables = [_transmit_table(plan, angle, start_time_s) for angle in transmit_rad]
-        power = np.empty(plan.grid.shape, np.float32)
+        delay, turn = _transmit_tables(plan, transmit_rad, start_time_s)
+        power = empty_beside(channel, plan.grid.shape)
         kernel(
             channel.view(np.float32), table.first, table.start, table.delay,
-            table.weight_re, table.weight_im,
-            np.stack([delay for delay, _ in tables]), np.stack([turn for _, turn in tables]), power,
+            table.weight_re, table.weight_im, delay, turn, power,
         )  # fmt: skip
         return power
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import fast_path
+from .arrays import empty_beside, fast_path
 
 FLOOR_DB = -120.0
 # Every so many samples enter an estimated level: a prime, so that it walks over all lines.
@@ -30,7 +30,7 @@ def mean_power(iq: NDArray[Any], n_pulses: int) -> NDArray[Any]:
     """
     kernel = fast_path("mean_power", iq)
     if kernel is not None:
-        power = np.empty(iq.shape[:2], np.float32)
+        power = empty_beside(iq, iq.shape[:2])
         kernel(iq, n_pulses, power)
         return power
     total: NDArray[Any] = np.sum(iq**2, axis=(2, 3)) / n_pulses

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 from scipy.signal import firwin
 
-from .arrays import aligned_zeros, fast_path, n_lanes, pack_ensemble
+from .arrays import empty_beside, fast_path, n_lanes, pack_ensemble
 
 # IQ samples per period of f0 that linear interpolation needs: at the edge of a 60 % band the
 # interpolation then loses less than 1 dB.
@@ -181,7 +181,8 @@ def demodulate(
     kernel = fast_path("demodulate_iq" if is_iq else "demodulate_rf", samples)
     if kernel is not None:
         if out is None:
-            out = aligned_zeros(shape)
+            out = empty_beside(samples, shape)
+            out[:, -1] = 0.0
         elif out.shape != shape or out.dtype != np.float32:
             raise ValueError(f"out has shape {out.shape}, expected {shape} float32")
         kernel(samples, *_tables(plan), plan.decimation, out)
@@ -203,8 +204,7 @@ def all_finite(samples: NDArray[Any]) -> bool:
     """
     kernel = fast_path("energy", samples)
     if kernel is not None:
-        flat = np.ascontiguousarray(samples).view(np.float32).reshape(-1)
-        return math.isfinite(kernel(flat))
+        return math.isfinite(kernel(samples.ravel().view(np.float32)))
     limit = float(np.finfo(np.float32).max)
     return bool(np.sum(np.abs(samples) ** 2) < limit)
 
@@ -229,7 +229,7 @@ def demodulate_records(samples: NDArray[Any], plan: DemodulationPlan) -> NDArray
     shape = (n_transmits, n_elements, plan.n_iq_samples)
     kernel = fast_path("records", packed)
     if kernel is not None:
-        records = np.empty(shape, np.complex64)
+        records = empty_beside(packed, shape, np.complex64)
         kernel(packed, records.view(np.float32))
         return records
     iq = packed[:, :n_transmits, 0, :n_elements] + 1j * packed[:, :n_transmits, 1, :n_elements]

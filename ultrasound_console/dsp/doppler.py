@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from . import wall_filter
-from .arrays import fast_path
+from . import eigen_filter, wall_filter
+from .arrays import empty_beside, fast_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +58,32 @@ def autocorrelate(iq: NDArray[Any], n_pulses: int, kind: str = wall_filter.NONE)
     """
     if not 2 <= n_pulses <= iq.shape[-1]:
         raise ValueError(f"{n_pulses} pulses do not fit {iq.shape[-1]} lanes, or are too few")
-    kernel = fast_path("autocorrelate", iq)
+    adapted = _adapted(iq, n_pulses, kind) if wall_filter.is_adaptive(kind) else None
+    kernel = fast_path("autocorrelate" if adapted is None else "autocorrelate_complex", iq)
     if kernel is not None:
-        lags = np.empty((3, *iq.shape[:2]), np.float32)
-        kernel(iq, wall_filter.padded_projection(kind, n_pulses), n_pulses, lags)
+        weights = (
+            wall_filter.padded_projection(kind, n_pulses)
+            if adapted is None
+            else eigen_filter.padded(adapted)
+        )
+        lags = empty_beside(iq, (3, *iq.shape[:2]))
+        kernel(iq, weights, n_pulses, lags)
         return lags
 
-    filtered = wall_filter.apply(iq, kind, n_pulses)[..., :n_pulses]
-    signal = filtered[..., 0, :] + 1j * filtered[..., 1, :]
+    filtered = iq if adapted is not None else wall_filter.apply(iq, kind, n_pulses)
+    signal = filtered[..., 0, :n_pulses] + 1j * filtered[..., 1, :n_pulses]
+    if adapted is not None:
+        signal = signal @ adapted.T
     energy = np.abs(signal) ** 2
     r0 = np.mean(0.5 * (energy[..., 1:] + energy[..., :-1]), axis=-1)
     r1 = np.mean(signal[..., 1:] * np.conj(signal[..., :-1]), axis=-1)
     return np.stack([r0, r1.real, r1.imag])
+
+
+def _adapted(iq: NDArray[Any], n_pulses: int, kind: str) -> NDArray[np.complex128]:
+    """Filter matrix made from these samples."""
+    correlation = eigen_filter.correlation(iq, n_pulses)
+    return eigen_filter.projection(correlation, wall_filter.cutoff(kind, n_pulses))
 
 
 @lru_cache(maxsize=64)
@@ -83,6 +97,11 @@ def smoothing_window(full_width: float) -> NDArray[np.float64]:
     window = np.cos(0.5 * np.pi * np.arange(-half, half + 1) / reach) ** 2
     normalised: NDArray[np.float64] = window / window.sum()
     return normalised
+
+
+@lru_cache(maxsize=64)
+def _float32_window(full_width: float) -> NDArray[np.float32]:
+    return smoothing_window(full_width).astype(np.float32)
 
 
 def smooth(planes: NDArray[Any], full_width: tuple[float, float]) -> NDArray[Any]:
@@ -101,12 +120,12 @@ def smooth(planes: NDArray[Any], full_width: tuple[float, float]) -> NDArray[Any
     """
     if max(full_width) <= 1.0:
         return planes
-    windows = [smoothing_window(width) for width in full_width]
     kernel = fast_path("smooth", planes)
     if kernel is not None:
-        out = np.empty_like(planes)
-        kernel(planes, *(window.astype(np.float32) for window in windows), out)
+        out = empty_beside(planes, planes.shape)
+        kernel(planes, *(_float32_window(width) for width in full_width), out)
         return out
+    windows = [smoothing_window(width) for width in full_width]
     inside = np.ones(planes.shape[1:])
     result = planes
     for axis, window in enumerate(windows):
@@ -126,8 +145,8 @@ def maps(lags: NDArray[Any]) -> DopplerMaps:
     """
     kernel = fast_path("maps", lags)
     if kernel is not None:
-        velocity = np.empty(lags.shape[1:], np.float32)
-        bandwidth = np.empty(lags.shape[1:], np.float32)
+        velocity = empty_beside(lags, lags.shape[1:])
+        bandwidth = empty_beside(lags, lags.shape[1:])
         kernel(lags, velocity, bandwidth)
         return DopplerMaps(velocity, lags[0], bandwidth)
     r0, r1 = lags[0], lags[1] + 1j * lags[2]

@@ -30,7 +30,9 @@ from .lanes_numba import (
 
 __all__ = [
     "autocorrelate",
+    "autocorrelate_complex",
     "compound_power",
+    "correlation",
     "delay_and_sum",
     "demodulate_iq",
     "demodulate_rf",
@@ -48,6 +50,8 @@ _HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
 # Samples that are brought into the ensemble layout at a time.
 _TRANSPOSED = 64
+# Pixels whose ensembles are correlated at a time: they fit a cache of 32 KiB.
+_TILE = 128
 
 
 def _arctan_coefficients(n: int) -> tuple[np.float32, ...]:
@@ -236,6 +240,83 @@ def autocorrelate(iq: Float32, matrix: Float32, n_pulses: int, lags: Float32) ->
         planes[p] = total(r0)
         planes[n_pixels + p] = total(r1_re) * scale
         planes[2 * n_pixels + p] = total(r1_im) * scale
+
+
+@kernel
+def correlation(iq: Float32, n_pulses: int, sums: NDArray[np.float64]) -> None:
+    """Add s[j] conj(s[k]) of all pixels, real and imaginary part, to (2, n_lanes, n_lanes)."""
+    n_depths, n_lines, _, lanes = iq.shape
+    data = iq.reshape(-1)
+    n_pixels = n_depths * n_lines
+    zero = every(_ZERO)
+    part = np.empty(8 * LANES, np.float32)
+    # Single precision within a tile that stays in the cache, double precision over the tiles.
+    for begin in range(0, n_pixels, _TILE):
+        end = min(begin + _TILE, n_pixels)
+        for j in range(0, n_pulses, 4):
+            for block in range(0, lanes, LANES):
+                re0 = re1 = re2 = re3 = zero
+                im0 = im1 = im2 = im3 = zero
+                for p in range(begin, end):
+                    at = p * 2 * lanes
+                    x, y = load(data, at + block), load(data, at + lanes + block)
+                    a, b = every(data[at + j]), every(data[at + lanes + j])
+                    re0 = multiply_add(b, y, multiply_add(a, x, re0))
+                    im0 = subtract(multiply_add(b, x, im0), multiply_add(a, y, zero))
+                    a, b = every(data[at + j + 1]), every(data[at + lanes + j + 1])
+                    re1 = multiply_add(b, y, multiply_add(a, x, re1))
+                    im1 = subtract(multiply_add(b, x, im1), multiply_add(a, y, zero))
+                    a, b = every(data[at + j + 2]), every(data[at + lanes + j + 2])
+                    re2 = multiply_add(b, y, multiply_add(a, x, re2))
+                    im2 = subtract(multiply_add(b, x, im2), multiply_add(a, y, zero))
+                    a, b = every(data[at + j + 3]), every(data[at + lanes + j + 3])
+                    re3 = multiply_add(b, y, multiply_add(a, x, re3))
+                    im3 = subtract(multiply_add(b, x, im3), multiply_add(a, y, zero))
+                store(part, 0, re0)
+                store(part, LANES, re1)
+                store(part, 2 * LANES, re2)
+                store(part, 3 * LANES, re3)
+                store(part, 4 * LANES, im0)
+                store(part, 5 * LANES, im1)
+                store(part, 6 * LANES, im2)
+                store(part, 7 * LANES, im3)
+                for row in range(4):
+                    for lane in range(LANES):
+                        sums[0, j + row, block + lane] += part[row * LANES + lane]
+                        sums[1, j + row, block + lane] += part[(row + 4) * LANES + lane]
+
+
+@kernel
+def autocorrelate_complex(iq: Float32, matrix: Float32, n_pulses: int, lags: Float32) -> None:
+    """:func:`autocorrelate` for a complex filter, (2, n_pulses, n_lanes)."""
+    n_depths, n_lines, _, lanes = iq.shape
+    data = iq.reshape(-1)
+    weights = matrix.reshape(-1)
+    # One depth at a time stays in the cache.
+    filtered = np.empty((1, n_lines, 2, lanes), np.float32)
+    flat = filtered.reshape(-1)
+    unfiltered = np.empty((0, lanes), np.float32)
+    row_lags = np.empty((3, 1, n_lines), np.float32)
+    one = every(_ONE)
+    for depth in range(n_depths):
+        for p in range(n_lines):
+            to = p * 2 * lanes
+            base = depth * n_lines * 2 * lanes + to
+            for block in range(0, lanes, LANES):
+                # Four sums, so that none waits for the one before.
+                re = im = other_re = other_im = every(_ZERO)
+                for k in range(n_pulses):
+                    w_re = load(weights, k * lanes + block)
+                    w_im = load(weights, (n_pulses + k) * lanes + block)
+                    x, y = every(data[base + k]), every(data[base + lanes + k])
+                    re = multiply_add(x, w_re, re)
+                    im = multiply_add(x, w_im, im)
+                    other_re = multiply_add(y, w_im, other_re)
+                    other_im = multiply_add(y, w_re, other_im)
+                store(flat, to + block, subtract(re, other_re))
+                store(flat, to + lanes + block, multiply_add(one, other_im, im))
+        autocorrelate(filtered, unfiltered, n_pulses, row_lags)
+        lags[:, depth] = row_lags[:, 0]
 
 
 @reordered

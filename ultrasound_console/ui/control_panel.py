@@ -54,6 +54,7 @@ GROUPS = {
         "wall_filter",
         "smoothing_m",
         "flow_power_db",
+        "flash_rejection",
         "write_priority",
     ),
     "De-alias": ("dealias", "overlay_opacity"),

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
+from ..dsp import wall_filter
 from ..engine import State
 from ..frames import Acquisition, DopplerFrame
 from . import theme
@@ -137,9 +138,17 @@ class TopStrip(QWidget):
         parts = (
             f"{quiet('PRF')} {prf}",
             f"{quiet('v<sub>N</sub>')} {frame.nyquist_velocity_m_s * 100:.1f} cm/s",
-            f"{quiet('Wall')} {frame.processing.wall_filter}",
+            f"{quiet('Wall')} {_wall_text(frame)}",
             f"<b>{painted_fps:.0f}</b> {quiet('frames/s')}",
         )
         text = "&nbsp;&nbsp; ".join(parts)
         if text != self.figures.text():
             self.figures.setText(text)
+
+
+def _wall_text(frame: DopplerFrame) -> str:
+    """Name of the filter in force and the velocity from which it passes half the power."""
+    n_pulses = frame.acquisition.n_pulses
+    kind = wall_filter.strongest(frame.processing.wall_filter, n_pulses)
+    cutoff_m_s = 2.0 * wall_filter.cutoff(kind, n_pulses) * frame.nyquist_velocity_m_s
+    return f"{kind} {cutoff_m_s * 100:.1f} cm/s" if cutoff_m_s > 0.0 else kind
