@@ -39,6 +39,7 @@ class ResultsWriter:
         self._path = path
         self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._acquisition = acquisition
+        self._part.touch()  # says in plain words why it cannot, where h5py does not
         self._file = h5py.File(self._part, "w")
         self._n_frames = 0
         self._write_attributes(settings)
