@@ -316,13 +316,18 @@ def test_solver_is_asked_in_nyquist_velocities(iq, monkeypatch):
     np.testing.assert_array_equal(solver.asked["flow"], before.power_db >= UNFILTERED.flow_power_db)
 
     # The PRF is halved: the remembered velocity counts twice as many v_N.
-    before = dataclasses.replace(before, fold=np.where(before.status, 1, 0).astype(np.int8))
+    # What was left as measured is no evidence.
+    status = before.status.copy()
+    status[:5][status[:5] != Status.NO_FLOW] = Status.ABSTAINED
+    fold = np.where(status != Status.NO_FLOW, 1, 0).astype(np.int8)
+    before = dataclasses.replace(before, fold=fold, status=status)
     slower = dataclasses.replace(iq.acquisition, prf_hz=PRF / 2)
     doppler(dataclasses.replace(iq, time_s=0.1, acquisition=slower), UNFILTERED, before)
     remembered = solver.asked["previous"]
-    np.testing.assert_array_equal(np.isnan(remembered), before.status == Status.NO_FLOW)
-    flow = before.status != Status.NO_FLOW
+    flow = (status != Status.NO_FLOW) & (status != Status.ABSTAINED)
+    np.testing.assert_array_equal(np.isnan(remembered), ~flow)
     assert flow.any()
+    assert (status == Status.ABSTAINED).any()
     np.testing.assert_allclose(
         remembered[flow], before.corrected_m_s[flow] / (nyquist / 2), rtol=1e-5
     )

@@ -366,7 +366,7 @@ def _followed(level_db: float | None, before_db: float | None, elapsed_s: float)
 
 
 def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
-    """Corrected velocity of the previous frame in the present v_N, NaN where it had no flow."""
+    """Corrected velocity of the previous frame in the present v_N, NaN where it says nothing."""
     if (
         previous is None
         or not 0.0 < iq.time_s - previous.time_s < _LONGEST_MEMORY_S
@@ -374,7 +374,8 @@ def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
     ):
         return None
     corrected = previous.corrected_m_s / np.float32(iq.acquisition.nyquist_velocity_m_s)
-    corrected[previous.status == Status.NO_FLOW] = np.nan
+    unknown = (previous.status == Status.NO_FLOW) | (previous.status == Status.ABSTAINED)
+    corrected[unknown] = np.nan
     return corrected
 
 

@@ -1,17 +1,18 @@
 """De-aliasing: whole folds by continuity, anchored on the walls and on the previous frame.
 
-The support is cut into small regions of similar velocity; each is taken to have one fold. Along
-the border of two regions every pixel pair votes for the fold step that brings it closest, weighted
-by its coherence. Regions are then joined, the clearest border first, with all votes along the
-growing border added up (region merging as in weather radar: Eilts and Smith 1990; the Py-ART
-toolkit), until no border is clear. What absolute fold a component has is decided by
+The flow is cut into small regions of similar velocity; each is taken to have one fold. Along the
+border of two regions every pixel pair votes for the fold step that brings it closest, weighted by
+its coherence. Where a border is clear the regions are joined, the clearest border first, and the
+votes along the growing borders added up (region merging as in weather radar: Helmus and Collis,
+"The Python ARM Radar Toolkit", J. Open Res. Softw. 4, 2016). Between the components that are left
+the votes are weighed against what speaks for an absolute fold:
 
-- its walls: blood does not slip there, so that velocity is small along the edge of the support,
+- walls: blood does not slip there, so that velocity is small along the edge of the flow,
 - the corrected velocity of the previous frame,
 - and, where nothing else speaks, the smallest mean speed;
 
-never by the size of a region. At the end single regions may still change where that lowers the
-total cost, and each pixel is rounded to the fold nearest to its surroundings.
+never the size of a region. At the end each pixel is rounded to the fold nearest to its
+surroundings, and components for which no fold stands out are left as measured.
 """
 
 from __future__ import annotations
@@ -21,41 +22,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels_unwrap as kernels
+from . import kernels_evidence as evidence
+from . import kernels_regions as regions
+from . import kernels_unwrap as folds
 
-MAX_FOLD = kernels.MAX_FOLD
+MAX_FOLD = regions.MAX_FOLD
 
 # Side of the tiles that bound a region, pixels.
-_P = 0.5
 _TILE = 8
 # Weight of a pixel without coherence.
 _LEAST_WEIGHT = 0.02
 # A border is clear when its votes lead by this much per pixel; at full coherence the most is 1.
 _CLEAR = 0.3
 # The same where components are joined only to see whether their walls agree.
-_CLEAR_FOR_WALLS = 0.15
+_CLEAR_FOR_WALLS = 0.1
 # A region joins a neighbour whose clearest border leads at most by the inverse of this.
 _SHARE = 0.75
 _TINY = 12
 # Gaps of the support up to this size that flow surrounds are drop-outs, not walls.
-_LARGEST_HOLE_M2 = 25e-6
+_LARGEST_HOLE_M2 = 100e-6
 # How far to look from a wall into the lumen.
 _WALL_REACH_M = 0.6e-3
 # Costs in units of a pixel of border: a wall pixel per v_N; the same beyond v_N, relatively;
-# a pixel of area per v_N; a pixel that departs from the previous frame by v_N or more.
-_WALL = 0.5
+# a pixel that departs from the previous frame by v_N or more; a pixel that has no previous frame
+# per v_N (half of that where walls can be trusted).
+_WALL = 0.3
 _BEYOND = 0.3
-_ENERGY = 0.0005
 _MEMORY = 0.005
+_ENERGY = 0.002
 # Share of a component's wall that has to agree on one fold to be believed: from, fully from.
-_TRUST = (0.4, 0.7)
+_TRUST = (0.5, 0.8)
 # A component whose fold leads by less pixels of border than this is left alone.
 _LEAST_LEAD = 0.25
 # With more regions than this the picture is mostly noise, and its crumbs are not worth the time.
-_MANY_REGIONS = 4000
+_MANY_REGIONS = 3000
 _SWEEPS = 4
 # Message passing between components: messages at most, share of the old one kept, least change.
-_MESSAGES = 12000
+_MESSAGES = 8000
 _DAMPING = 0.3
 _TOLERANCE = 0.01
 _WINDOW = np.exp(-0.5 * (np.arange(-4, 5) / 2.0) ** 2).astype(np.float32)
@@ -111,66 +114,53 @@ def unwrap(
     -------
     Unwrapped
     """
-    velocity = np.ascontiguousarray(velocity, np.float32)
+    # Writable and contiguous: one compiled version of every kernel.
+    velocity = np.require(velocity, np.float32, ["C", "W"])
+    flow = np.require(flow, np.bool_, ["C", "W"])
     coherence = np.clip(coherence, 0.0, 1.0).astype(np.float32)
-    weight = coherence ** np.float32(_P) + np.float32(_LEAST_WEIGHT)
-    labels = np.empty(flow.shape, np.int32)
-    n_regions = kernels.label(velocity, flow, _TILE, labels)
-    if n_regions > _MANY_REGIONS:
-        n_regions = kernels.drop_tiny(labels, n_regions, _TINY)
     fold = np.zeros(flow.shape, np.int8)
     confidence = np.zeros(flow.shape, np.float32)
     abstained = np.zeros(flow.shape, np.bool_)
+
+    weight = coherence + np.float32(_LEAST_WEIGHT)
+    labels = np.empty(flow.shape, np.int32)
+    n_regions = regions.label(velocity, flow, _TILE, labels)
+    if n_regions > _MANY_REGIONS:
+        n_regions = regions.drop_tiny(labels, n_regions, _TINY)
     if n_regions == 0:
         return Unwrapped(fold, confidence, abstained, ())
 
-    # Regions to components, and components to groups, which only serve to judge the walls.
-    pairs, votes, lengths = kernels.borders(velocity, weight, labels, n_regions)
+    pairs, votes, lengths = regions.borders(velocity, weight, labels, n_regions)
     size = np.bincount(labels[labels >= 0], minlength=n_regions).astype(np.int32)
-    links = pairs.copy(), votes.copy(), lengths.copy()
-    root, offset, n_links = kernels.merge(size, *links, _CLEAR, _SHARE, _TINY)
+    root, offset, n_links = regions.merge(size, pairs, votes, lengths, _CLEAR, _SHARE, _TINY)
     number = np.empty(n_regions, np.int32)
-    component_size = size[root == np.arange(n_regions)]
-    kernels.number_roots(root, number)
-    component_pairs, component_votes = number[links[0][:n_links]], links[1][:n_links]
-    group_root, group_offset, _ = kernels.merge(
-        component_size,
-        component_pairs.copy(),
-        component_votes.copy(),
-        links[2][:n_links],
-        _CLEAR_FOR_WALLS,
-        _SHARE,
-        _TINY,
-    )
+    n_components = folds.number_roots(root, number)
+    links, votes, lengths = number[pairs[:n_links]], votes[:n_links], lengths[:n_links]
 
-    cost = np.zeros((n_regions, kernels.N_FOLDS), np.float32)
-    walls = kernels.wall_samples(
+    # Components are joined further only to see whether their walls agree.
+    copies = links.copy(), votes.copy(), lengths.copy()
+    size = size[root == np.arange(n_regions)]
+    group, group_offset, _ = regions.merge(size, *copies, _CLEAR_FOR_WALLS, _SHARE, _TINY)
+    cost = np.zeros((n_regions, evidence.N_FOLDS), np.float32)
+    walls = evidence.wall_samples(
         velocity, weight, flow, _holes(flow, pixel_m), _wall_reach(pixel_m)
     )
-    kernels.wall_costs(
-        labels,
-        group_root[number],
-        offset + group_offset[number],
-        *walls,
-        _WALL,
-        _BEYOND,
-        *_TRUST,
-        cost,
-    )
+    group = group[number]
+    group_offset = offset + group_offset[number]
+    trust = evidence.wall_costs(labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, cost)
     if previous is None:
         previous = np.full(flow.shape, np.nan, np.float32)
-    kernels.area_costs(velocity, weight, labels, previous, _ENERGY, _MEMORY, cost)
+    previous = np.require(previous, np.float32, ["C", "W"])
+    energy = (_ENERGY * (1.0 - 0.5 * trust[group])).astype(np.float32)
+    evidence.area_costs(velocity, weight, labels, previous, _MEMORY, energy, cost)
 
-    pooled = kernels.pool(number, offset, cost, component_size.size)
-    fold_of_root = np.empty(component_size.size, np.int32)
-    kernels.propagate(
-        pooled, component_pairs, component_votes, _MESSAGES, _DAMPING, _TOLERANCE, fold_of_root
-    )
-    lead = kernels.settle(pooled, component_pairs, component_votes, _SWEEPS, fold_of_root)
-    fold_of = np.clip(offset + fold_of_root[number], -MAX_FOLD, MAX_FOLD).astype(np.int32)
-    kernels.settle(cost, pairs, votes, _SWEEPS, fold_of)
-    kernels.round_to_surroundings(velocity, weight, flow, labels, fold_of, _WINDOW, fold)
-    n_undecided = kernels.conclude(
+    cost = folds.pool(number, offset, cost, n_components)
+    fold_of = np.empty(n_components, np.int32)
+    folds.propagate(cost, links, votes, _MESSAGES, _DAMPING, _TOLERANCE, fold_of)
+    lead = folds.settle(cost, links, votes, _SWEEPS, fold_of)
+    fold_of = np.clip(offset + fold_of[number], -MAX_FOLD, MAX_FOLD).astype(np.int32)
+    folds.round_to_surroundings(velocity, weight, flow, labels, fold_of, _WINDOW, fold)
+    n_undecided = folds.conclude(
         labels, number, lead, coherence, flow, _LEAST_LEAD, fold, confidence, abstained
     )
     return Unwrapped(fold, confidence, abstained, _notes(n_undecided, flow, abstained))
@@ -182,8 +172,8 @@ def _notes(
     if n_undecided == 0:
         return ()
     percent = 100.0 * np.count_nonzero(abstained) / np.count_nonzero(flow)
-    regions = "1 region" if n_undecided == 1 else f"{n_undecided} regions"
-    return (f"{regions} ({percent:.1f} % of the flow) left as measured: no fold stands out",)
+    what = "1 region" if n_undecided == 1 else f"{n_undecided} regions"
+    return (f"{what} ({percent:.1f} % of the flow) left as measured: no fold stands out",)
 
 
 def _wall_reach(pixel_m: tuple[float, float]) -> tuple[int, int]:
@@ -194,7 +184,7 @@ def _holes(flow: NDArray[np.bool_], pixel_m: tuple[float, float]) -> NDArray[np.
     """Gaps in the flow that are no walls."""
     outside = ~flow
     labels = np.empty(flow.shape, np.int32)
-    n = kernels.label(np.zeros(flow.shape, np.float32), outside, max(flow.shape), labels)
+    n = regions.label(np.zeros(flow.shape, np.float32), outside, max(flow.shape), labels)
     holes = np.empty(flow.shape, np.bool_)
-    kernels.enclosed(labels, n, int(_LARGEST_HOLE_M2 / (pixel_m[0] * pixel_m[1])), holes)
+    regions.enclosed(labels, n, int(_LARGEST_HOLE_M2 / (pixel_m[0] * pixel_m[1])), holes)
     return holes
