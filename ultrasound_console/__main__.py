@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import math
 import signal
 import sys
@@ -70,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     settings.set_defaults(command=_settings)
     doctor = commands.add_parser("doctor", help="say what is missing and how to mend it")
     doctor.set_defaults(command=_doctor)
+
+    bench = commands.add_parser("bench", help="measure the speed of the signal chain")
+    where = bench.add_mutually_exclusive_group()
+    where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
+    where.add_argument("--rivals", action="store_true", help="other projects' beamformers too")
+    bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
+    bench.set_defaults(command=_bench)
     return parser
 
 
@@ -252,6 +260,30 @@ def _doctor(options: argparse.Namespace) -> int:
             failed = True
             print(f"     {'':28} {check.remedy}")
     return int(failed)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from . import bench
+    from .bench import gpu
+
+    path: Path | None = options.json
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise InputError(f"{path}: give the name of a file in a folder that exists")
+    if options.gpu:
+        if refusal := gpu.refusal():
+            raise InputError(refusal)
+        report = gpu.measure()
+        print(gpu.table(report))
+    else:
+        if not bench.is_one_thread():
+            flags = ["--rivals"] * options.rivals + (["--json", str(path)] if path else [])
+            return bench.run_again(flags)
+        print("measuring, about 20 s", file=sys.stderr)
+        report = bench.measure(rivals=options.rivals)
+        print(bench.table(report))
+    if path is not None:
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
