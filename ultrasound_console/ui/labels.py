@@ -7,7 +7,15 @@ moved only when its text or place changes.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QMoveEvent,
+    QPainter,
+    QPaintEvent,
+    QPixmap,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ..frames import DopplerFrame
@@ -83,7 +91,10 @@ class Caption(QLabel):
 
 
 class TickLabels(QWidget):
-    """Texts beside the marks of a bar or ruler; the Nyquist limits stand out."""
+    """Texts beside the marks of a bar or ruler; the Nyquist limits stand out.
+
+    Qt asks for a paint with every frame below, so the texts are written once and kept as a picture.
+    """
 
     def __init__(self, parent: QWidget, name: str, alignment: Qt.AlignmentFlag) -> None:
         super().__init__(parent)
@@ -93,11 +104,13 @@ class TickLabels(QWidget):
         self.ticks: tuple[Tick, ...] = ()
         self._alignment = alignment
         self._unit = ""
+        self._written: QPixmap | None = None
 
     def show_ticks(self, ticks: tuple[Tick, ...], unit: str) -> None:
         """Show other texts."""
         if (ticks, unit) != (self.ticks, self._unit):
             self.ticks, self._unit = ticks, unit
+            self._written = None
             self.update()
 
     @property
@@ -106,10 +119,30 @@ class TickLabels(QWidget):
         by_height = sorted(self.ticks, key=lambda tick: tick.y_px)
         return tuple(tick.text for tick in by_height if tick.text)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Write anew for another size."""
+        super().resizeEvent(event)
+        self._written = None
+
+    def moveEvent(self, event: QMoveEvent) -> None:
+        """Write anew: heights of marks are those of the widget below."""
+        super().moveEvent(event)
+        self._written = None
+
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Write each text at the height of its mark; strong ones win where two would touch."""
+        """Show what is written."""
         del event
-        painter = QPainter(self)
+        if self._written is None or self._written.devicePixelRatio() != self.devicePixelRatioF():
+            self._written = self._write()
+        QPainter(self).drawPixmap(0, 0, self._written)
+
+    def _write(self) -> QPixmap:
+        """Write each text at the height of its mark; strong ones win where two would touch."""
+        ratio = self.devicePixelRatioF()
+        written = QPixmap(self.size() * ratio)
+        written.setDevicePixelRatio(ratio)
+        written.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(written)
         align = self._alignment | Qt.AlignmentFlag.AlignVCenter
         taken: list[float] = []
         for tick in sorted(self.ticks, key=lambda tick: not tick.strong):
@@ -125,6 +158,8 @@ class TickLabels(QWidget):
             painter.setFont(theme.font(theme.SMALL_PX))
             bottom = Qt.AlignmentFlag.AlignBottom
             painter.drawText(self.rect(), self._alignment | bottom, self._unit)
+        painter.end()
+        return written
 
 
 class PanelLabels:
