@@ -207,6 +207,15 @@ class TestWhileItRuns:
             window.close()
 
         in_the_window(look)
+        source = flow.sources["known"]
+        configure = source.configure
+
+        def configure_and_go_on(settings):
+            acquisition = configure(settings)
+            source.push()  # frames of the source's own settings are not shown any more
+            return acquisition
+
+        source.configure = configure_and_go_on
         changes = {"prf_hz": 6000.0, "wall_filter": "none", "baseline": 0.5}
         assert run_console(RunOptions("known", changes)) == 0
         assert all(seen["store"].get(name) == value for name, value in changes.items())

@@ -26,7 +26,7 @@ class Machine:
         self.bin.mkdir()
         for name in ("console", "pyproject.toml"):
             shutil.copy(ROOT / name, self.checkout)
-        for name in ("cat", "cksum", "dirname", "env", "grep", "readlink", "sh"):
+        for name in ("cat", "cksum", "dirname", "env", "grep", "readlink", "sed", "sh"):
             (self.bin / name).symlink_to(shutil.which(name) or "missing")
         self.install("python3", "exit 0")
         self.install("dpkg-query", f"cat '{folder}/packages'")
@@ -98,7 +98,16 @@ def test_without_a_right_to_install_the_script_prints_the_line(machine: Machine)
 def test_python_that_is_missing_is_installed_with_the_rest(machine: Machine) -> None:
     (machine.bin / "python3").unlink()
     machine.packages.write_text("")
-    assert machine.start("test").stderr.endswith(" xvfb xauth python3 python3-venv\n")
+    assert machine.start("test").stderr.endswith(" xvfb xauth g++ python3 python3-venv\n")
+
+
+def test_nothing_is_asked_for_where_all_is_installed(machine: Machine) -> None:
+    with machine.packages.open("a") as packages:
+        packages.write(
+            "installed xvfb \ninstalled other xauth, more \ninstalled g++ c++-compiler \n"
+        )
+    machine.start("test")
+    assert not [call for call in machine.calls if call.startswith(("sudo", "apt-get"))]
 
 
 def test_python_that_is_too_old_is_told(machine: Machine) -> None:
