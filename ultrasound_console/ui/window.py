@@ -374,6 +374,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End all threads."""
+        self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
         self.closing.emit()
         self._poll.stop()
         self.engine.close()
