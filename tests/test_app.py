@@ -13,6 +13,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from ultrasound_console.ui import app as app_module
 from ultrasound_console.ui import window as window_module
 from ultrasound_console.ui.app import RunOptions, run_console
 
@@ -124,6 +125,16 @@ class TestWithTheSimulatedProbe:
 
 
 class TestWhenItCannotRun:
+    @pytest.mark.gui
+    @needs_display
+    def test_no_picture_at_all_is_a_failure(self, no_window_is_left, monkeypatch, capsys):
+        monkeypatch.setattr(app_module, "FIRST_PICTURE_WITHIN_S", 0.5)
+        KnownPipeline(monkeypatch)  # a source that never gets to deliver
+        assert run_console(RunOptions("known", {}, seconds=0.5)) == 1
+        assert capsys.readouterr().err == (
+            "ultrasound-console: known: no picture came within 0.5 s\n"
+        )
+
     @pytest.mark.gui
     @needs_display
     def test_a_source_that_cannot_be_opened_is_one_line(

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 CANNOT_START = 1
 BAD_INPUT = 2
-FIRST_PICTURE_WITHIN_S = 60.0
+FIRST_PICTURE_WITHIN_S = 180.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RunOptions:
     size : tuple of int
         Window size in logical pixels.
     seconds : float or None
-        Close this long after the first picture (or 60 s later than that, if none comes).
+        Close this long after the first picture (or 180 s later than that, if none comes).
     screenshot, stats : Path or None
         Files to write just before the window closes.
     """
@@ -76,8 +76,8 @@ def run_console(options: RunOptions) -> int:
     Returns
     -------
     int
-        0; 1 when no window can be opened here; 2 when the source cannot be opened or a file
-        cannot be written; 130 after an interrupt.
+        0; 1 when no window can be opened here, or no picture came in time; 2 when the source cannot
+        be opened or a file cannot be written; 130 after an interrupt.
     """
     store = SettingsStore()
     store.change(**options.changes)
@@ -163,6 +163,9 @@ class _Run:
         options = self._options
         if not self._ever_opened:
             return
+        if options.seconds is not None and self._window.canvas.frame is None:
+            text = f"{options.source}: no picture came within {FIRST_PICTURE_WITHIN_S:g} s"
+            self._exit_code = _complain(text, CANNOT_START)
         try:
             if options.screenshot is not None and not self._window.grab().save(
                 str(options.screenshot)
