@@ -72,17 +72,34 @@ def test_folds_up_to_one_and_a_half_nyquist(scene, where):
     assert counts.wrong_share <= 0.03
 
 
-@pytest.mark.rivals
-def test_folds_at_three_nyquist_against_region_merging():
+def wrong_here_and_by_region_merging(scene, where):
     region_dealias = pytest.importorskip("region_dealias")
-    ours = theirs = 0
-    for scene, where in (TUBE, SYSTOLE, JET):
-        frames = frames_of(scene, **where, prf_hz=prf_for(scene, 3.0, **where))
-        ours += scored(frames).n_wrong
-        for frame in frames:
-            phase = np.pi * frame.velocity_m_s / frame.nyquist_velocity_m_s
-            outside = frame.status == Status.NO_FLOW
-            fold = region_dealias.sweep_folds(phase.astype(np.float32), outside, np.pi, False)
-            wanted = true_fold(frame.velocity_m_s, frame.truth_m_s, frame.nyquist_velocity_m_s)
-            theirs += int(np.count_nonzero((fold != wanted)[lumen_of(frame)]))
+    frames = frames_of(scene, **where, prf_hz=prf_for(scene, 3.0, **where))
+    theirs = 0
+    for frame in frames:
+        phase = np.pi * frame.velocity_m_s / frame.nyquist_velocity_m_s
+        outside = frame.status == Status.NO_FLOW
+        fold = region_dealias.sweep_folds(phase.astype(np.float32), outside, np.pi, False)
+        wanted = true_fold(frame.velocity_m_s, frame.truth_m_s, frame.nyquist_velocity_m_s)
+        theirs += int(np.count_nonzero((fold != wanted)[lumen_of(frame)]))
+    return scored(frames).n_wrong, theirs
+
+
+# In the jet of the stenosis both fail in the same pixels; the two left over are theirs.
+TIED = pytest.mark.xfail(strict=False, reason="543 wrong pixels against 541")
+
+
+@pytest.mark.rivals
+@pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, pytest.param(*JET, marks=TIED)])
+def test_folds_at_three_nyquist_against_region_merging(scene, where):
+    ours, theirs = wrong_here_and_by_region_merging(scene, where)
+    assert ours <= theirs
+
+
+@pytest.mark.rivals
+def test_folds_at_three_nyquist_pooled_against_region_merging():
+    counts = [
+        wrong_here_and_by_region_merging(scene, where) for scene, where in (TUBE, SYSTOLE, JET)
+    ]
+    ours, theirs = np.sum(counts, axis=0)
     assert ours < theirs
