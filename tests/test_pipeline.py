@@ -306,7 +306,7 @@ class _Solver:
 
 def test_solver_is_asked_in_nyquist_velocities(iq, monkeypatch):
     solver = _Solver()
-    monkeypatch.setattr(pipeline, "unwrap", solver)
+    monkeypatch.setattr(pipeline.flow, "unwrap", solver)
     before = doppler(iq, UNFILTERED, None)
     assert solver.asked["previous"] is None
     assert solver.asked["pixel_m"] == GRID.pixel_size_m
@@ -338,7 +338,7 @@ def test_solver_is_asked_in_nyquist_velocities(iq, monkeypatch):
 )
 def test_solver_forgets_what_is_old_or_elsewhere(iq, monkeypatch, time_s, grid):
     solver = _Solver()
-    monkeypatch.setattr(pipeline, "unwrap", solver)
+    monkeypatch.setattr(pipeline.flow, "unwrap", solver)
     before = doppler(iq, UNFILTERED, None)
     acquisition = dataclasses.replace(iq.acquisition, colour_grid=grid)
     doppler(dataclasses.replace(iq, time_s=time_s, acquisition=acquisition), UNFILTERED, before)
@@ -352,7 +352,7 @@ def test_status_says_what_was_done(iq, monkeypatch):
     abstained[15:30] = True
     confidence = np.full(GRID.shape, 0.5, np.float32)
     solver = _Solver(Unwrapped(fold, confidence, abstained, ("a reason",)))
-    monkeypatch.setattr(pipeline, "unwrap", solver)
+    monkeypatch.setattr(pipeline.flow, "unwrap", solver)
     processing = dataclasses.replace(UNFILTERED, flow_power_db=0.5)
     picture = doppler(iq, processing, None)
     flow = solver.asked["flow"]
@@ -368,7 +368,7 @@ def test_status_says_what_was_done(iq, monkeypatch):
 
 
 def test_dealiasing_can_be_left_out(iq, monkeypatch):
-    monkeypatch.setattr(pipeline, "unwrap", None)
+    monkeypatch.setattr(pipeline.flow, "unwrap", None)
     picture = doppler(iq, dataclasses.replace(UNFILTERED, dealias=False), None)
     assert not picture.fold.any()
     assert set(np.unique(picture.status)) == {Status.NO_FLOW, Status.KEPT}

@@ -1,0 +1,149 @@
+"""Channel samples to beamformed IQ and echo power."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dsp import beamform, bmode
+from ..dsp.arrays import aligned_zeros
+from ..dsp.demodulate import (
+    DemodulationPlan,
+    channel_shape,
+    demodulate,
+    demodulate_records,
+    low_pass,
+)
+from ..frames import Acquisition, ChannelFrame, Float32, IqFrame
+from ..settings import ProcessingSettings
+from .checks import PipelineError, Stopwatch, check_acquisition, check_samples
+
+# Apodisation: the grey picture wants low side lobes; the velocity wants every element, and the
+# side lobes of slow tissue go with the wall filter.
+_BMODE_TAPER = 1.0
+_COLOUR_TAPER = 0.5
+
+
+class _Scratch(threading.local):
+    """The demodulated block of the frame before, used again: one for each thread."""
+
+    def __init__(self) -> None:
+        self.block: Float32 = np.zeros(0, np.float32)
+
+    def take(self, shape: tuple[int, ...]) -> Float32:
+        if self.block.shape != shape:
+            self.block = aligned_zeros(shape)
+        return self.block
+
+
+_scratch = _Scratch()
+
+
+def form(frame: ChannelFrame, processing: ProcessingSettings) -> IqFrame:
+    """Demodulate and beamform one frame.
+
+    Parameters
+    ----------
+    frame : ChannelFrame
+    processing : ProcessingSettings
+        Only ``f_number`` matters here.
+
+    Returns
+    -------
+    IqFrame
+
+    Raises
+    ------
+    PipelineError
+        Samples of the wrong shape or kind, samples that are not finite, or an acquisition that
+        does not describe them.
+    """
+    acquisition = frame.acquisition
+    check_acquisition(acquisition)
+    watch = Stopwatch()
+    with watch.stage("check"):
+        check_samples("colour", frame.colour, acquisition.n_pulses, acquisition)
+        if frame.bmode is not None:
+            n_angles = len(acquisition.bmode_angles_rad)
+            check_samples("B-mode", frame.bmode, n_angles, acquisition)
+
+    with watch.stage("demodulate"):
+        plan = _demodulation_plan(acquisition, frame.colour)
+        shape = channel_shape(plan, acquisition.n_pulses, acquisition.probe.n_elements)
+        channel = demodulate(frame.colour, plan, out=_scratch.take(shape))
+    with watch.stage("beamform"):
+        receive = _receive_plan(acquisition, processing, plan, for_bmode=False)
+        iq = beamform.delay_and_sum(
+            channel, receive, acquisition.transmit_angle_rad, acquisition.start_time_s
+        )
+    with watch.stage("bmode"):
+        power = _bmode_power(frame, iq, processing)
+    return IqFrame(
+        index=frame.index,
+        time_s=frame.time_s,
+        received_s=frame.received_s,
+        acquisition=acquisition,
+        iq=iq,
+        bmode_power=power,
+        truth=frame.truth,
+        stage_seconds=watch.seconds,
+    )
+
+
+def _demodulation_plan(acquisition: Acquisition, samples: NDArray[Any]) -> DemodulationPlan:
+    plan = DemodulationPlan(
+        sampling_frequency_hz=acquisition.sampling_frequency_hz,
+        center_frequency_hz=acquisition.center_frequency_hz,
+        start_time_s=acquisition.start_time_s,
+        n_samples=samples.shape[2],
+        demodulation_frequency_hz=acquisition.demodulation_frequency_hz,
+    )
+    try:
+        low_pass(plan)
+    except ValueError as error:
+        raise PipelineError(str(error)) from error
+    if plan.n_iq_samples < 2:
+        raise PipelineError(f"{plan.n_samples} samples are too few: the record is too short")
+    return plan
+
+
+def _receive_plan(
+    acquisition: Acquisition,
+    processing: ProcessingSettings,
+    plan: DemodulationPlan,
+    *,
+    for_bmode: bool,
+) -> beamform.ReceivePlan:
+    grid = acquisition.bmode_grid if for_bmode else acquisition.colour_grid
+    receive_rad = grid.angle_rad if for_bmode else acquisition.receive_angle_rad
+    return beamform.ReceivePlan(
+        grid=grid,
+        element_x_m=acquisition.probe.element_x_m,
+        element_z_m=acquisition.probe.element_z_m,
+        receive_rad=receive_rad if grid.kind == "parallel" else None,
+        f_number=processing.f_number,
+        sound_speed_m_s=acquisition.sound_speed_m_s,
+        center_frequency_hz=acquisition.center_frequency_hz,
+        sampling_frequency_hz=plan.iq_sampling_frequency_hz,
+        taper=_BMODE_TAPER if for_bmode else _COLOUR_TAPER,
+    )
+
+
+def _bmode_power(frame: ChannelFrame, iq: Float32, processing: ProcessingSettings) -> Float32:
+    """Echo power of the B-mode block, or of the ensemble where there is none."""
+    acquisition = frame.acquisition
+    if frame.bmode is None:
+        if acquisition.bmode_grid != acquisition.colour_grid:
+            raise PipelineError("without a B-mode block the B-mode grid must be the colour grid")
+        return np.asarray(bmode.mean_power(iq, acquisition.n_pulses))
+    plan = _demodulation_plan(acquisition, frame.bmode)
+    receive = _receive_plan(acquisition, processing, plan, for_bmode=True)
+    records = demodulate_records(frame.bmode, plan)
+    return np.asarray(
+        beamform.compound_power(
+            records, receive, acquisition.bmode_angles_rad, acquisition.start_time_s
+        )
+    )
