@@ -1,13 +1,16 @@
 """The CUDA kernels on the processor, behind the little of CuPy that their launcher uses.
 
 Arrays behave as on a GPU: NumPy cannot read them by accident, each lies between borders that no
-kernel may touch, and new ones hold nothing of use. Arguments are held against the signatures in
-``kernels.cu``, as the driver itself does not.
+kernel may touch, and new ones hold nothing of use. What is put into a stream is done as late as can
+be, so that who does not wait for it reads what was there before. Arguments are held against the
+signatures in ``kernels.cu``, as the driver itself does not.
 """
 
 import ctypes
 import re
 import subprocess
+import threading
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,11 +45,11 @@ def compiled(compiler, folder):
 class DeviceArray:
     """Memory that only kernels and explicit copies reach."""
 
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, cuda, host):
+        self.cuda, self.host = cuda, host
 
     def __getattr__(self, name):
-        if name in ("dtype", "shape", "ndim", "size", "flags", "itemsize"):
+        if name in ("dtype", "shape", "ndim", "size", "flags", "itemsize", "nbytes"):
             return getattr(self.host, name)
         raise AttributeError(name)
 
@@ -54,62 +57,192 @@ class DeviceArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __array_function__(self, function, types, args, kwargs):
-        host = [arg.host if isinstance(arg, DeviceArray) else arg for arg in args]
-        return on_device(function(*host, **kwargs))
+        # These need no kernel.
+        assert function in (np.swapaxes, np.iscomplexobj)
+        result = function(args[0].host, *args[1:], **kwargs)
+        return DeviceArray(self.cuda, result) if isinstance(result, np.ndarray) else result
 
     def __getitem__(self, key):
-        return on_device(self.host[key])
+        key = key if isinstance(key, tuple) else (key,)
+        return DeviceArray(self.cuda, self.host[(*key, ...)])  # a view, also of a single number
 
     def __setitem__(self, key, value):
-        self.host[key] = value
+        source = value.host if isinstance(value, DeviceArray) else value
+        self.cuda.current.put("copy", lambda: self.host.__setitem__(key, source))
 
     def __float__(self):
-        return float(self.host)
+        return float(self.get())
 
     def view(self, dtype):
-        return DeviceArray(self.host.view(dtype))
+        return DeviceArray(self.cuda, self.host.view(dtype))
+
+    def reshape(self, shape):
+        assert self.flags.c_contiguous
+        return DeviceArray(self.cuda, self.host.reshape(shape))
 
     def ravel(self):
-        return DeviceArray(self.host.ravel())
+        return self.reshape(-1)
 
     def fill(self, value):
-        self.host.fill(value)
+        self.cuda.current.put("fill", lambda: self.host.fill(value))
 
-    def get(self):
-        return self.host.copy()
+    def set(self, host, stream=None):
+        assert (host.shape, host.dtype) == (self.shape, self.dtype)
+        stream = stream or self.cuda.current
+        stream.put("upload", lambda: np.copyto(self.host, host))
+
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        assert self.flags.c_contiguous or out is None
+        out = np.empty_like(self.host) if out is None else out
+        assert (out.shape, out.dtype) == (self.shape, self.dtype)
+        stream = stream or self.cuda.current
+        stream.put("download", lambda: np.copyto(out, self.host))
+        if blocking:
+            stream.synchronize()
+        return out
 
 
-def on_device(value):
-    if isinstance(value, np.generic):
-        value = np.asarray(value)
-    return DeviceArray(value) if isinstance(value, np.ndarray) else value
+class Stream:
+    """Work in order, and not before somebody waits for it: who forgets to wait reads nothing."""
+
+    def __init__(self, cuda, *, is_default=False, non_blocking=False):
+        self.cuda, self.is_default, self.non_blocking = cuda, is_default, non_blocking
+        self._work = deque()
+        self._n_put = self._n_done = 0
+        cuda.streams.append(self)
+
+    def __enter__(self):
+        self.cuda.stack.append(self)
+        return self
+
+    def __exit__(self, *_):
+        assert self.cuda.stack.pop() is self
+
+    @property
+    def waiting(self):
+        """Names of the work that has not begun."""
+        return [name for name, _ in self._work]
+
+    def put(self, name, work):
+        self.cuda.call(name, self)
+        with self.cuda.lock:
+            if not self.non_blocking:
+                # The default stream keeps in step with all but those that asked not to.
+                for other in self.cuda.streams:
+                    if self.is_default != other.is_default and not other.non_blocking:
+                        other.run(other._n_put)
+            self._work.append((name, work))
+            self._n_put += 1
+
+    def run(self, n):
+        with self.cuda.lock:
+            while self._n_done < n:
+                _, work = self._work.popleft()
+                self._n_done += 1
+                work()
+
+    def synchronize(self):
+        self.cuda.call("synchronize", self)
+        self.run(self._n_put)
+
+    def wait_event(self, event):
+        stream, n = event.place
+        self.put("wait", lambda: stream and stream.run(n))
+
+
+class Event:
+    def __init__(self, cuda):
+        self.cuda, self.place = cuda, (None, 0)
+
+    def record(self, stream=None):
+        stream = stream or self.cuda.current
+        self.cuda.call("record", stream)
+        self.place = stream, stream._n_put
+
+    def synchronize(self):
+        stream, n = self.place
+        self.cuda.call("synchronize", stream)
+        if stream is not None:
+            stream.run(n)
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+class OutOfMemoryError(MemoryError):
+    pass
 
 
 class CudaOnCpu:
-    """Stands in for the module ``cupy``."""
+    """Stands in for the module ``cupy``.
+
+    Attributes
+    ----------
+    log : list of (str, Stream)
+        What was asked for: "upload", "download", "table" (an upload by ``asarray``), "copy",
+        "fill", "wait", "record", "synchronize", and kernels by their names.
+    failing : callable
+        Called with each name before it is done; may raise.
+    """
+
+    __version__ = "0"
+    __spec__ = object()
 
     def __init__(self, library):
         self._library = library
         self._buffers = []
+        self._local = threading.local()
+        self.lock = threading.RLock()
+        self.log = []
+        self.failing = lambda name: None
         self.n_uploads = 0
+        self.streams = []
+        self._default = Stream(self, is_default=True)
         self.cuda = SimpleNamespace(
             Device=lambda: SimpleNamespace(id=0),
-            get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+            get_current_stream=lambda: self.current,
+            Stream=lambda *, non_blocking=False: Stream(self, non_blocking=non_blocking),
+            Event=lambda *, block, disable_timing: Event(self),
+            alloc_pinned_memory=self._pinned,
+            runtime=SimpleNamespace(
+                getDeviceCount=lambda: 1,
+                getDeviceProperties=lambda number: {"name": b"Processor"},
+                CUDARuntimeError=CUDARuntimeError,
+            ),
         )
 
+    @property
+    def stack(self):
+        """Streams that this thread has entered."""
+        return self._local.__dict__.setdefault("stack", [])
+
+    @property
+    def current(self):
+        return self.stack[-1] if self.stack else self._default
+
+    def call(self, name, stream):
+        self.failing(name)
+        self.log.append((name, stream))
+
+    def _pinned(self, n_bytes):
+        # CuPy rounds up.
+        return bytearray(n_bytes + 100)
+
     def empty(self, shape, dtype=np.float32):
+        self.failing("empty")
         n = int(np.prod(shape))
         buffer = aligned_empty((n + 2 * BORDER,), dtype)
         is_float = buffer.dtype.kind in "fc"
-        buffer.fill(np.nan if is_float else NUMBER_ON_THE_BORDER)
+        buffer.fill(np.nan if is_float else np.array(NUMBER_ON_THE_BORDER).astype(dtype))
         self._buffers.append(buffer)
-        return DeviceArray(buffer[BORDER : BORDER + n].reshape(shape))
+        return DeviceArray(self, buffer[BORDER : BORDER + n].reshape(shape))
 
     def asarray(self, host):
         assert isinstance(host, np.ndarray)
         self.n_uploads += 1
-        array = self.empty(host.shape, host.dtype)
-        array.host[...] = host
+        array, staged = self.empty(host.shape, host.dtype), host.copy()
+        self.current.put("table", lambda: np.copyto(array.host, staged))
         return array
 
     def asnumpy(self, array):
@@ -119,15 +252,16 @@ class CudaOnCpu:
         if array.flags.c_contiguous:
             return array
         copy = self.empty(array.shape, array.dtype)
-        copy.host[...] = array.host
+        copy[...] = array
         return copy
 
     def check_borders(self):
+        for stream in self.streams:
+            stream.run(stream._n_put)
         for buffer in self._buffers:
             borders = np.concatenate([buffer[:BORDER], buffer[-BORDER:]])
-            untouched = (
-                np.isnan(borders) if buffer.dtype.kind in "fc" else borders == NUMBER_ON_THE_BORDER
-            )
+            number = np.array(NUMBER_ON_THE_BORDER).astype(buffer.dtype)
+            untouched = np.isnan(borders) if buffer.dtype.kind in "fc" else borders == number
             assert np.all(untouched)
 
     def RawModule(self, code, options):  # noqa: N802
@@ -150,7 +284,11 @@ class CudaOnCpu:
             addresses = (ctypes.c_void_p * len(values))(
                 *(ctypes.cast(ctypes.pointer(value), ctypes.c_void_p) for value in values)
             )
-            launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), addresses)
+
+            def work(kept=(values, arguments)):
+                launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), addresses)
+
+            self.current.put(name, work)
 
         return call
 

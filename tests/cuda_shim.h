@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -31,6 +32,17 @@ static inline double atomicAdd(double* address, double value) {
     const double before = *address;
     *address += value;
     return before;
+}
+
+static inline int atomicMax(int* address, int value) {
+    const int before = *address;
+    *address = before > value ? before : value;
+    return before;
+}
+static inline int __float_as_int(float value) {
+    int bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
 // Names of NumPy's number kinds; "*" marks an array that is written.

@@ -19,6 +19,7 @@ from ultrasound_console.dsp.demodulate import (
     demodulate,
     demodulate_records,
 )
+from ultrasound_console.dsp.quantise import quantise
 from ultrasound_console.geometry import ImageGrid, Probe
 
 C, F0, FS = 1540.0, 5e6, 10e6
@@ -162,6 +163,17 @@ def the_last_sample(device):
     np.testing.assert_allclose(device.asnumpy(out), expected, rtol=1e-6)
 
 
+def quantising(device):
+    for n_pulses in ENSEMBLES:
+        packed = pack_ensemble(1e3 * noise((n_pulses, 7, 9)))
+        for iq in (packed, -packed, 1e-30 * packed, 0.0 * packed):
+            samples, peak = quantise(device.asarray(iq.astype(np.float32)), n_pulses)
+            exact, largest = quantise(iq, n_pulses)
+            assert device.asnumpy(samples).dtype == np.int16
+            np.testing.assert_allclose(device.asnumpy(peak), largest, rtol=1e-6)
+            np.testing.assert_allclose(device.asnumpy(samples), exact, atol=1)
+
+
 def lags(device):
     kinds = ("none", "polynomial-0", "polynomial-2", "iir-medium", "svd-medium")
     for n_pulses in (*ENSEMBLES, 2):
@@ -230,6 +242,7 @@ CHECKS = (
     compounding,
     the_last_sample,
     power,
+    quantising,
     lags,
     averages,
     velocities,

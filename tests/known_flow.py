@@ -1,11 +1,13 @@
 """A source under the test's control, and a pipeline that makes known planes of its frames."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 from fakes import FakeSource
 from frames_for_tests import make_acquisition, make_frame
 
+from ultrasound_console import compute as compute_module
 from ultrasound_console import engine as engine_module
 from ultrasound_console.frames import ChannelFrame, IqFrame
 from ultrasound_console.sources import SourceError
@@ -36,15 +38,16 @@ class KnownPipeline:
         self.sources = {"known": KnownFlow()}
         self.n_processed = 0
         monkeypatch.setattr(engine_module, "open_source", self._open)
-        monkeypatch.setattr(engine_module, "form", self._form)
-        monkeypatch.setattr(engine_module, "doppler", self._doppler)
+        monkeypatch.setattr(compute_module, "form", self._form)
+        monkeypatch.setattr(compute_module, "estimate", self._estimate)
+        monkeypatch.setattr(compute_module, "doppler", self._doppler)
 
     def _open(self, name, prf_hz=None):
         if name not in self.sources:
             raise SourceError(f"{name}: no such file; check the name")
         return self.sources[name]
 
-    def _form(self, frame, processing):
+    def _form(self, frame, processing, gpu=None):
         shared = {
             name: getattr(frame, name) for name in ("index", "time_s", "received_s", "acquisition")
         }
@@ -54,7 +57,10 @@ class KnownPipeline:
             bmode_power=np.zeros((2, 2), np.float32),
         )
 
-    def _doppler(self, iq, processing, previous):
+    def _estimate(self, iq, processing, *, for_cine=False):
+        return SimpleNamespace(iq=iq, quantised=None)
+
+    def _doppler(self, iq, processing, previous, estimates):
         self.n_processed += 1
         nyquist = iq.acquisition.nyquist_velocity_m_s
         made = make_frame(

@@ -70,6 +70,8 @@ class Model:
             mode="nearest",
         )
         level_db += self.display.bmode_gain_db
+        depths = np.linspace(0, grid.n_depths - 1, 8)
+        level_db += np.interp(index[0], depths, self.display.tgc_db)
         return np.where(
             inside, np.clip(1 + level_db / self.display.bmode_dynamic_range_db, 0, 1), 0
         )

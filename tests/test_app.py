@@ -80,7 +80,7 @@ class TestWithTheSimulatedProbe:
             source=SCENE,
             changes={"prf_hz": 2000.0, "bmode_gain_db": 3.0},
             size=(1100, 640),
-            seconds=1.0,
+            seconds=2.0,
             screenshot=tmp_path / "window.png",
             stats=tmp_path / "stats.json",
         )

@@ -6,7 +6,8 @@ from fakes import GRID, make_acquisition
 from frames_for_tests import make_frame
 
 from ultrasound_console.cine import Cine
-from ultrasound_console.dsp.arrays import pack_ensemble, unpack_ensemble
+from ultrasound_console.dsp.arrays import fast_path, pack_ensemble, unpack_ensemble
+from ultrasound_console.dsp.quantise import quantise
 from ultrasound_console.frames import IqFrame
 
 
@@ -41,6 +42,25 @@ def test_samples_come_back_to_a_part_in_thirty_thousand(cine):
     assert np.all(unpack_ensemble(stored.iq, 16)[8:] == 0)
     np.testing.assert_array_equal(stored.bmode_power, original.bmode_power)
     assert stored.iq.ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize("n_pulses", [4, 5, 12, 16, 17, 40])
+def test_the_kernel_rounds_as_numpy_does(n_pulses):
+    rng = np.random.default_rng(n_pulses)
+    complex_iq = rng.normal(size=(n_pulses, 7, 5)) + 1j * rng.normal(size=(n_pulses, 7, 5))
+    packed = pack_ensemble(1000.0 * complex_iq)
+    used = packed[..., :n_pulses]
+    # Halves, which go to the even number, and the two ends.
+    used[0, 0, 0, :4] = 32767.0, -32767.0, 0.5, -1.5
+    used[1:] *= 0.01
+    samples, peak = quantise(packed, n_pulses)
+    assert fast_path("quantise", packed) is not None
+    assert samples.dtype == np.int16
+    np.testing.assert_array_equal(peak, [32767.0])
+    np.testing.assert_array_equal(samples, np.rint(used).astype(np.int16))
+    samples, peak = quantise(np.float32(0.37) * packed, n_pulses)
+    scale = np.float32(32767.0) / peak[0]
+    np.testing.assert_array_equal(samples, np.rint(np.float32(0.37) * used * scale))
 
 
 def test_an_empty_picture_survives(cine):

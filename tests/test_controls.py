@@ -7,9 +7,9 @@ from display import needs_display
 from frames_for_tests import make_acquisition
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QToolButton
 
-from ultrasound_console.settings import SPECS, AcquisitionSettings, Settings
+from ultrasound_console.settings import SPECS, TGC, AcquisitionSettings, Settings
 from ultrasound_console.ui.control_panel import (
     EVERYDAY,
     FROZEN,
@@ -183,6 +183,9 @@ def test_the_everyday_controls_are_in_sight_without_opening_anything(panel):
     assert all(panel.controls[name].isVisible() for name in EVERYDAY)
     assert not panel.controls["f_number"].isVisible()
     panel.more.click()
+    assert all(control.isVisible() for name, control in panel.controls.items() if name not in TGC)
+    assert not any(panel.controls[name].isVisible() for name in TGC)
+    panel.tgc.heading.click()
     assert all(control.isVisible() for control in panel.controls.values())
 
 
@@ -191,6 +194,7 @@ def test_no_text_of_a_control_is_cut_off_in_the_strip(qtbot, panel, room_px):
     panel.arrange(Arrangement.STRIP, room_px)
     panel.resize(room_px, 140)
     panel.more.setChecked(True)
+    panel.tgc.heading.setChecked(True)
     qtbot.waitUntil(lambda: all(control.isVisible() for control in panel.controls.values()))
     for control in panel.controls.values():
         assert control.minimum_text_px() <= control.width(), control.name
@@ -203,7 +207,8 @@ def test_controls_keep_their_state_when_they_move(qtbot, panel):
     panel.arrange(Arrangement.COLUMN, 0)
     assert panel.controls["baseline"] is control
     assert control.value == 0.5
-    qtbot.waitUntil(lambda: all(control.isVisible() for control in panel.controls.values()))
+    unfolded = [control for name, control in panel.controls.items() if name not in TGC]
+    qtbot.waitUntil(lambda: all(control.isVisible() for control in unfolded))
     assert panel.width() == 280
     panel.arrange(Arrangement.STRIP, 1280)
     qtbot.waitUntil(lambda: all(panel.controls[name].isVisible() for name in EVERYDAY))
@@ -216,6 +221,30 @@ def test_a_group_folds_away(qtbot, panel):
     qtbot.mouseClick(heading, LEFT)
     assert not panel.controls["bmode_gain_db"].isVisible()
     assert panel.controls["prf_hz"].isVisible()
+
+
+@pytest.mark.parametrize("arrangement", Arrangement)
+def test_tgc_is_folded_tells_its_state_and_goes_flat_in_one_step(qtbot, panel, arrangement):
+    panel.arrange(arrangement, 1280)
+    panel.more.setChecked(True)
+    assert panel.tgc.heading.text() == "TGC: FLAT"
+    panel.show_settings(Settings().replace(tgc_2_db=6.0, tgc_8_db=-3.0))
+    assert panel.tgc.heading.text() == "TGC: SHAPED"
+    qtbot.waitUntil(panel.tgc.heading.isVisible)
+    qtbot.mouseClick(panel.tgc.heading, LEFT)
+    flat = panel.tgc.findChild(QToolButton, "flat")
+    qtbot.waitUntil(flat.isVisible)
+    heard = Heard(panel)
+    qtbot.mouseClick(flat, LEFT)
+    assert heard.values == [("tgc_2_db", 0.0), ("tgc_8_db", 0.0)]
+    assert heard.commits == 1
+    assert panel.tgc.heading.text() == "TGC: FLAT"
+
+
+def test_tgc_stays_unfolded_when_the_controls_move(panel):
+    panel.tgc.heading.setChecked(True)
+    panel.arrange(Arrangement.COLUMN, 0)
+    assert panel.tgc.heading.isChecked()
 
 
 def test_what_a_frozen_picture_cannot_follow_is_locked_and_says_why(panel):

@@ -1,8 +1,6 @@
 """The CUDA source without a GPU: NVRTC compiles it, and the processor runs it."""
 
 import ctypes
-import shutil
-import sys
 
 import cuda_on_cpu
 import device_checks
@@ -51,25 +49,6 @@ def nvrtc():
     except pathfinder.DynamicLibNotFoundError:
         pytest.skip("NVRTC is not there: install nvidia-cuda-nvrtc")
     return Nvrtc(library.abs_path)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("no g++ to compile the kernels for the processor")
-    return cuda_on_cpu.compiled(compiler, tmp_path_factory.mktemp("cuda"))
-
-
-@pytest.fixture
-def device(library, monkeypatch):
-    stand_in = cuda_on_cpu.CudaOnCpu(library)
-    monkeypatch.setitem(sys.modules, "cupy", stand_in)
-    monkeypatch.setattr(kernels_cuda, "_tables", kernels_cuda._Tables())
-    kernels_cuda._module.cache_clear()
-    yield stand_in
-    kernels_cuda._module.cache_clear()
-    stand_in.check_borders()
 
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_90"])

@@ -209,3 +209,11 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert doctor.check_disk(tmp_path / "not" / "yet").ok
     monkeypatch.setattr(doctor, "FREE_DISK_BYTES", 10**18)
     assert not doctor.check_disk(tmp_path).ok
+
+
+def test_a_gpu_without_cupy_is_named_with_what_it_lacks() -> None:
+    used = doctor.gpu_check("RTX 1", (13, 1), with_cupy=True)
+    assert used.detail == "RTX 1, driver for CUDA 13.1"
+    unused = doctor.gpu_check("RTX 1", (13, 1), with_cupy=False)
+    assert unused.ok
+    assert "pip install 'cupy-cuda13x[ctk]'" in unused.detail

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from fakes import FakeSource
 
+from ultrasound_console import compute as compute_module
 from ultrasound_console import engine as engine_module
 from ultrasound_console.cine import Cine
-from ultrasound_console.engine import Engine, Latest, State
+from ultrasound_console.engine import Engine
+from ultrasound_console.handover import Latest
 from ultrasound_console.sources import SourceError
+from ultrasound_console.status import State
 from ultrasound_console.store import SettingsStore
 
 TIMEOUT_S = 30.0
@@ -250,17 +253,17 @@ def test_another_source_takes_over_and_the_old_one_is_closed(rig):
 def test_a_fault_names_its_stage_and_can_be_restarted(rig, monkeypatch):
     rig.open()
     rig.next_frame()
-    original = engine_module.doppler
+    original = compute_module.doppler
 
     def fails(*_):
         raise ValueError("planes do not match")
 
-    monkeypatch.setattr(engine_module, "doppler", fails)
+    monkeypatch.setattr(compute_module, "doppler", fails)
     rig.source.push()
     rig.until(lambda: rig.engine.status().state is State.FAULT)
     assert rig.engine.status().fault == "doppler: planes do not match"
     assert not rig.source.running
-    monkeypatch.setattr(engine_module, "doppler", original)
+    monkeypatch.setattr(compute_module, "doppler", original)
     rig.engine.restart()
     rig.until(lambda: rig.source.running)
     rig.next_frame()
@@ -321,7 +324,7 @@ def test_undo_does_not_reach_back_to_another_source(rig):
 def test_a_frame_of_a_replaced_source_is_not_shown(rig, monkeypatch):
     rig.open()
     rig.next_frame()
-    original = engine_module.doppler
+    original = compute_module.doppler
     entered, leave = threading.Event(), threading.Event()
 
     def slow(*arguments):
@@ -329,7 +332,7 @@ def test_a_frame_of_a_replaced_source_is_not_shown(rig, monkeypatch):
         assert leave.wait(TIMEOUT_S)
         return original(*arguments)
 
-    monkeypatch.setattr(engine_module, "doppler", slow)
+    monkeypatch.setattr(compute_module, "doppler", slow)
     rig.source.push()
     rig.until(entered.is_set)
     rig.sources["fake"] = FakeSource(source="second")
@@ -340,6 +343,84 @@ def test_a_frame_of_a_replaced_source_is_not_shown(rig, monkeypatch):
     rig.until(lambda: len(rig.frames) > n_before)
     assert [frame.acquisition.source for frame in rig.frames[n_before:]] == ["second"]
     assert len(rig.engine.cine.indices()) == 1
+
+
+# Where frames are computed; the processor stands in for the GPU.
+
+GPU_NAME = "Processor"
+
+
+def test_the_status_names_what_made_the_newest_frame(rig, device):
+    assert rig.engine.status().device == "CPU"
+    rig.open()
+    live = rig.next_frame()
+    assert rig.engine.status().device == GPU_NAME
+    rig.store.change(compute="cpu")
+    rig.next_frame()
+    assert rig.engine.status().device == "CPU"
+    rig.store.change(compute="gpu")
+    rig.next_frame()
+    assert rig.engine.status().device == GPU_NAME
+    assert [notice.text for notice in rig.notices] == ["opened fake"]
+
+    rig.engine.freeze(0)
+    rig.store.change(compute="cpu")
+    rig.engine.show(0)
+    rig.until(lambda: rig.frames[-1].processing.compute == "cpu")
+    assert rig.engine.status().device == "CPU"
+    assert_near(rig.frames[-1], live)
+    rig.store.change(compute="gpu")
+    rig.engine.refresh()
+    rig.until(lambda: rig.frames[-1].processing.compute == "gpu")
+    assert rig.engine.status().device == GPU_NAME
+    assert_near(rig.frames[-1], live)
+
+
+def assert_near(frame, other):
+    """The same picture but for the int16 samples of the ring."""
+    assert frame.index == other.index
+    nyquist = frame.nyquist_velocity_m_s
+    np.testing.assert_allclose(frame.velocity_m_s, other.velocity_m_s, atol=1e-2 * nyquist)
+    np.testing.assert_allclose(frame.bmode_db, other.bmode_db, atol=1e-2)
+
+
+@pytest.mark.parametrize("stage", ["demodulate_rf_int16", "autocorrelate", "download"])
+def test_a_gpu_out_of_memory_is_said_once_and_the_cpu_goes_on(rig, device, stage):
+    rig.open()
+    rig.next_frame()
+
+    def fails(name):
+        if name == stage:
+            raise MemoryError("Out of memory allocating 512 bytes")
+
+    device.failing = fails
+    for _ in range(3):
+        rig.next_frame()
+    assert [frame.index for frame in rig.frames] == [0, 1, 2, 3]
+    assert rig.engine.cine.indices() == (0, 1, 2, 3)
+    assert [notice.text for notice in rig.notices if notice.is_error] == [
+        "GPU failed (out of memory): going on with the CPU; choose Compute: gpu to try again"
+    ]
+    status = rig.engine.status()
+    assert (status.state, status.device, status.errors) == (State.LIVE, "CPU", 1)
+    assert rig.store.current.processing.compute == "cpu"
+
+    device.failing = lambda name: None
+    rig.store.change(compute="gpu")
+    rig.next_frame()
+    assert rig.engine.status().device == GPU_NAME
+
+
+def test_choosing_a_gpu_that_is_not_there_is_explained(rig, monkeypatch):
+    monkeypatch.setattr(compute_module, "missing_gpu", lambda: "CuPy is not installed")
+    rig.open()
+    rig.next_frame()
+    rig.store.change(compute="gpu")
+    rig.next_frame()
+    rig.until(lambda: rig.notices[-1].is_error)
+    assert rig.notices[-1].text == "no GPU: CuPy is not installed; going on with the CPU"
+    assert rig.store.current.processing.compute == "cpu"
+    assert rig.engine.status().device == "CPU"
 
 
 def test_close_ends_everything_and_may_be_called_in_any_state(monkeypatch):

@@ -1,12 +1,12 @@
 """The signal chain on the GPU of this machine.
 
-Needs pytest, NumPy, SciPy, Numba and CuPy only. Where the other test tools are not installed:
-``python -m pytest -c /dev/null tests/test_gpu.py``.
+``python -m pytest -m gpu`` needs pytest, NumPy, SciPy, Numba and CuPy only.
 """
 
 import warnings
 
 import device_checks
+import pipeline_checks
 import pytest
 
 pytestmark = pytest.mark.gpu
@@ -33,3 +33,8 @@ def test_gpu_is_the_reference(check, cupy):
 
 def test_tables_live_on_the_gpu_as_long_as_on_the_host(cupy):
     device_checks.tables(cupy)
+
+
+@pytest.mark.parametrize("check", pipeline_checks.CHECKS, ids=lambda check: check.__name__)
+def test_gpu_makes_the_pictures_of_the_cpu(check, cupy):
+    check(cupy)

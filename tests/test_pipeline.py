@@ -192,7 +192,14 @@ def test_any_frame_gives_finite_planes(n_pulses, ratio, grid, kind, wall_filter,
     processing = ProcessingSettings(wall_filter=wall_filter)
     noise = noise_frame(acquisition, n_samples, kind)
     frame = dataclasses.replace(noise, colour=(noise.colour * level).astype(kind))
-    formed = form(frame, processing)
+    try:
+        formed = form(frame, processing)
+    except PipelineError as error:
+        # The shortest records end above the grid.
+        is_short = n_samples / acquisition.sampling_frequency_hz < 3.2e-6
+        if not is_short or "was recorded" not in str(error):
+            raise
+        return
     assert formed.iq.shape == (*grid.shape, 2, n_lanes(n_pulses))
     assert not formed.iq[..., n_pulses:].any()
     picture = doppler(formed, processing, None)

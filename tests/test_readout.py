@@ -48,6 +48,21 @@ def test_lines_carry_sign_unit_fold_and_status(frame):
     assert corrected.startswith(f"corrected {100 * frame.corrected_m_s[at]:+.1f} cm/s   truth +")
 
 
+def test_the_local_frequency_changes_what_is_read_and_not_the_fold(frame):
+    at, x_m, z_m = place_of(frame, Status.CORRECTED, fold=1)
+    factor = np.ones(frame.fold.shape, np.float32)
+    factor[at] = 1.1
+    values = readout_at(frame, x_m, z_m)
+    local = readout_at(dataclasses.replace(frame, frequency_factor=factor), x_m, z_m)
+    assert local.velocity_m_s == pytest.approx(1.1 * values.velocity_m_s)
+    assert local.corrected_m_s == pytest.approx(1.1 * values.corrected_m_s)
+    assert local.fold == values.fold
+    assert local.frequency_hz == pytest.approx(6.5e6 / 1.1)
+    assert local.lines()[0].endswith("   at 5.91 MHz")
+    assert values.frequency_hz is None
+    assert "MHz" not in values.lines()[0]
+
+
 def test_no_flow_and_abstention_say_so(frame):
     _, x_m, z_m = place_of(frame, Status.NO_FLOW)
     assert readout_at(frame, x_m, z_m).lines()[1] == "no flow"
@@ -100,8 +115,25 @@ def test_badges_of_clean_pictures():
     assert slow.outcome == "as measured: nothing is aliased"
 
 
+def test_notes_are_told_whatever_was_done():
+    notes = ("3 of 128 channels are silent: 4, 61, 62",)
+    frames = [
+        make_frame(abstained=False),
+        make_frame(abstained=False, peak_nyquist=0.5),
+        make_frame(processing=ProcessingSettings(dealias=False)),
+    ]
+    empty = np.full(frames[0].status.shape, Status.NO_FLOW, np.uint8)
+    frames.append(dataclasses.replace(frames[0], status=empty))
+    for frame in frames:
+        plain = badges_of(dataclasses.replace(frame, notes=()))
+        told = badges_of(dataclasses.replace(frame, notes=notes))
+        assert told.outcome.startswith(plain.outcome)
+        assert told.outcome.endswith(notes[0])
+        assert told.caution == plain.caution
+
+
 def test_badges_never_claim_a_correction_that_was_not_made(frame):
-    off = make_frame(processing=ProcessingSettings(dealias=False))
+    off = make_frame(processing=ProcessingSettings(dealias=False), abstained=False)
     assert badges_of(off).outcome == "not corrected: de-aliasing is off"
     status = np.where(frame.status == Status.NO_FLOW, Status.NO_FLOW, Status.ABSTAINED)
     nothing = dataclasses.replace(
@@ -109,5 +141,5 @@ def test_badges_never_claim_a_correction_that_was_not_made(frame):
     )
     assert badges_of(nothing).outcome.startswith("not corrected: ")
     assert badges_of(nothing).caution
-    empty = dataclasses.replace(nothing, status=np.zeros_like(frame.status))
+    empty = dataclasses.replace(nothing, status=np.zeros_like(frame.status), notes=())
     assert badges_of(empty).outcome == "no flow to correct"

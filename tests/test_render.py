@@ -53,6 +53,7 @@ def test_the_panels_are_the_numpy_picture(plain: PanelCanvas, grids: str) -> Non
         {"write_priority": 1.0, "overlay_opacity": 1.0},
         {"colour_gain_db": 9.0, "bmode_gain_db": -10.0},
         {"colour_gain_db": -9.0},
+        {"tgc_1_db": -14.0, "tgc_3_db": 6.5, "tgc_4_db": 11.0, "tgc_5_db": -9.0, "tgc_8_db": 20.0},
         {"interpolate": False},
         {"colour_scale_m_s": 0.25},
     ],

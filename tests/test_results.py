@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import h5py
@@ -55,6 +56,18 @@ def test_bmode_is_sampled_where_the_colour_is(tmp_path):
     neighbours = frame.bmode_db[int(at[0]) : int(at[0]) + 2, int(at[1]) : int(at[1]) + 2]
     assert neighbours.min() - 1e-4 <= stored[row, line] <= neighbours.max() + 1e-4
     assert np.isfinite(nearest)
+
+
+def test_the_frequency_factor_is_kept_where_there_is_one(tmp_path):
+    frames = [make_frame(index) for index in range(2)]
+    factor = np.linspace(0.8, 1.2, frames[0].fold.size, dtype=np.float32).reshape(SHEARED.shape)
+    write(tmp_path / "without.h5", frames)
+    frames = [dataclasses.replace(frame, frequency_factor=factor) for frame in frames]
+    write(tmp_path / "with.h5", frames)
+    with h5py.File(tmp_path / "without.h5") as without, h5py.File(tmp_path / "with.h5") as file:
+        assert "frequency_factor" not in without
+        np.testing.assert_array_equal(file["frequency_factor"][1], factor)
+        np.testing.assert_array_equal(file["velocity_m_s"], without["velocity_m_s"])
 
 
 @pytest.mark.parametrize(("grid", "kind"), [(RECTANGLE, "rectangle"), (SECTOR, "polar")])

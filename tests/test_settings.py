@@ -112,6 +112,11 @@ def test_shown_text_has_the_unit_of_the_screen():
     assert SPECS["steering_rad"].text(math.radians(-12)) == "-12 deg"
 
 
+def test_gains_along_depth_go_from_the_probe_down():
+    display = Settings().replace(tgc_1_db=-3.0, tgc_8_db=7.5).display
+    assert display.tgc_db == (-3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 7.5)
+
+
 def test_undo_goes_from_commit_to_commit():
     store = SettingsStore()
     first = store.current

@@ -244,3 +244,28 @@ def test_impossible_filters_are_named():
             wall_filter.projection(name, 8)
     with pytest.raises(ValueError, match="depends on the data"):
         wall_filter.frequency_response("svd-low", 8, 0.1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(requested=st.floats(0.005, 0.5), n_pulses=st.sampled_from([4, 7, 12, 16]))
+def test_a_requested_cutoff_takes_the_nearest_order(requested, n_pulses):
+    kind = wall_filter.in_force("svd-high", requested, n_pulses)
+    achieved = wall_filter.cutoff(kind, n_pulses)
+    others = (wall_filter.cutoff(f"polynomial-{k}", n_pulses) for k in range(n_pulses - 2))
+    nearest = min(others, key=lambda cutoff: abs(np.log(cutoff / requested)))
+    assert achieved == nearest
+
+
+@pytest.mark.parametrize(
+    ("kind", "requested", "n_pulses", "expected"),
+    [
+        ("medium", 0.0, 12, "medium"),
+        ("polynomial-3", 0.0, 4, "polynomial-1"),
+        ("none", 0.04, 12, "polynomial-0"),
+        ("none", 0.9, 4, "polynomial-1"),
+        ("medium", 0.1, 2, "none"),
+        ("medium", 0.1, 3, "polynomial-0"),
+    ],
+)
+def test_the_filter_in_force(kind, requested, n_pulses, expected):
+    assert wall_filter.in_force(kind, requested, n_pulses) == expected

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure the speed of the signal chain")
     where = bench.add_mutually_exclusive_group()
     where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
-    where.add_argument("--rivals", action="store_true", help="other projects' beamformers too")
+    where.add_argument("--rivals", action="store_true", help="other projects' implementations too")
     bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
     bench.set_defaults(command=_bench)
     return parser
@@ -134,8 +134,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _process(options: argparse.Namespace) -> int:
+    from .compute import Compute
     from .export.results import ResultsWriter
-    from .pipeline import PipelineError, doppler, form
+    from .pipeline import PipelineError
     from .sources import SourceError, open_source
 
     output: Path = options.output
@@ -159,6 +160,7 @@ def _process(options: argparse.Namespace) -> int:
                 print(f"note: {note}", file=sys.stderr)
             n_frames = options.frames or source.n_frames or 1
             source.start()
+            compute = Compute(lambda text: print(f"note: {text}", file=sys.stderr))
             with ResultsWriter(output, acquisition, settings) as writer:
                 previous = None
                 for done in range(n_frames):
@@ -166,8 +168,8 @@ def _process(options: argparse.Namespace) -> int:
                     frame = source.read(timeout_s=60.0)
                     if frame is None:
                         raise InputError(f"{options.source}: no frame {done} came within 60 s")
-                    iq = form(frame, settings.processing)
-                    previous = doppler(iq, settings.processing, previous)
+                    formed = compute.form(frame, settings.processing)
+                    previous = compute.doppler(formed, settings.processing, previous).frame
                     writer.append(previous)
             _show_progress(n_frames, n_frames)
         finally:
@@ -278,7 +280,7 @@ def _bench(options: argparse.Namespace) -> int:
         if not bench.is_one_thread():
             flags = ["--rivals"] * options.rivals + (["--json", str(path)] if path else [])
             return bench.run_again(flags)
-        print("measuring, about 20 s", file=sys.stderr)
+        print(f"measuring, about {90 if options.rivals else 20} s", file=sys.stderr)
         report = bench.measure(rivals=options.rivals)
         print(bench.table(report))
     if path is not None:

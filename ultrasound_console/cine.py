@@ -7,46 +7,26 @@ from collections import OrderedDict
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .dsp.arrays import aligned_zeros, n_lanes
+from .dsp.quantise import Quantised, quantise, restore
 from .frames import DopplerFrame, IqFrame
 
 DEFAULT_BUDGET_BYTES = 1 << 30
-_INT16_MAX = 32767
 
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """A finished frame with its beamformed samples, scaled to int16 to save three quarters."""
+    """A finished frame with its beamformed samples."""
 
-    samples: NDArray[np.int16]
-    scale: float
+    quantised: Quantised
     iq: IqFrame
     frame: DopplerFrame
 
     @property
     def n_bytes(self) -> int:
         planes = (getattr(self.frame, item.name) for item in fields(self.frame))
-        held = (self.samples, self.iq.bmode_power, *planes)
+        held = (self.quantised.samples, self.iq.bmode_power, *planes)
         return sum(array.nbytes for array in held if isinstance(array, np.ndarray))
-
-
-def _compress(iq: IqFrame) -> tuple[NDArray[np.int16], float, IqFrame]:
-    """Split into int16 samples, their scale, and the frame without its samples."""
-    used = iq.iq[..., : iq.acquisition.n_pulses]
-    peak = max(float(used.max(initial=0.0)), -float(used.min(initial=0.0)))
-    scale = peak / _INT16_MAX if peak > 0.0 else 1.0
-    samples = np.rint(used * np.float32(1.0 / scale)).astype(np.int16)
-    shell = replace(iq, iq=np.zeros((0,), np.float32))
-    return samples, scale, shell
-
-
-def _expand(entry: _Entry) -> IqFrame:
-    lanes = n_lanes(entry.iq.acquisition.n_pulses)
-    samples = aligned_zeros((*entry.samples.shape[:-1], lanes))
-    np.multiply(entry.samples, np.float32(entry.scale), out=samples[..., : entry.samples.shape[-1]])
-    return replace(entry.iq, iq=samples)
 
 
 class Cine:
@@ -62,8 +42,15 @@ class Cine:
         self._n_bytes = 0
         self._sealed = False
 
-    def append(self, iq: IqFrame, frame: DopplerFrame) -> bool:
+    def append(self, iq: IqFrame, frame: DopplerFrame, quantised: Quantised | None = None) -> bool:
         """Add a frame, dropping the oldest ones beyond the budget.
+
+        Parameters
+        ----------
+        iq : IqFrame
+        frame : DopplerFrame
+        quantised : Quantised, optional
+            Samples of ``iq``, if they have been quantised before.
 
         Returns
         -------
@@ -72,7 +59,9 @@ class Cine:
         """
         if self.sealed:
             return False
-        entry = _Entry(*_compress(iq), frame)
+        if quantised is None:
+            quantised = quantise(iq.iq, iq.acquisition.n_pulses)
+        entry = _Entry(quantised, replace(iq, iq=np.zeros(0, np.float32)), frame)
         with self._lock:
             if self._sealed:
                 return False
@@ -138,7 +127,7 @@ class Cine:
         """Beamformed samples of that index, None if it is not held."""
         with self._lock:
             entry = self._entries.get(index)
-        return None if entry is None else _expand(entry)
+        return None if entry is None else replace(entry.iq, iq=restore(entry.quantised))
 
     def replace(self, frame: DopplerFrame) -> None:
         """Put a re-processed frame in the place of the one with its index."""
@@ -146,6 +135,6 @@ class Cine:
             entry = self._entries.get(frame.index)
             if entry is None:
                 return
-            new = _Entry(entry.samples, entry.scale, entry.iq, frame)
+            new = _Entry(entry.quantised, entry.iq, frame)
             self._entries[frame.index] = new
             self._n_bytes += new.n_bytes - entry.n_bytes

@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -326,7 +327,16 @@ def describe_gpu() -> Check:
     if failure:
         return Check(name, True, f"CUDA error {failure}: the processor does the work")
     major, minor = version.value // 1000, version.value % 1000 // 10
-    return Check(name, True, f"{label.value.decode()}, driver for CUDA {major}.{minor}")
+    return gpu_check(label.value.decode(), (major, minor), with_cupy=bool(find_spec("cupy")))
+
+
+def gpu_check(label: str, cuda: tuple[int, int], *, with_cupy: bool) -> Check:
+    """Say whether a GPU is used; for information."""
+    detail = f"{label}, driver for CUDA {cuda[0]}.{cuda[1]}"
+    if not with_cupy:
+        command = _pip(f"install 'cupy-cuda{cuda[0]}x[ctk]'")
+        detail += f"; not used without CuPy: {command}"
+    return Check("GPU", True, detail)
 
 
 def _pip(arguments: str) -> str:

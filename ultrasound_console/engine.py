@@ -1,8 +1,9 @@
-"""Live operation: an acquisition thread, a worker of two stages, and what the screen is told.
+"""Live operation: an acquisition thread, and a worker of two stages.
 
 ``acquire -> Latest -> form -> Latest -> doppler -> cine + Latest -> screen``. Every hand-over keeps
 only the newest whole frame, so the picture never lags; replaced frames are counted. The numeric
-stages release the interpreter lock, so that the two worker threads use two cores.
+stages release the interpreter lock, so that the two worker threads use two cores, or one of them
+feeds a GPU while the other waits for it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Generic, TypeVar
 
 from .cine import Cine
-from .frames import Acquisition, ChannelFrame, DopplerFrame, IqFrame
-from .pipeline import doppler, form
-from .settings import AcquisitionSettings
+from .compute import CPU_NAME, Compute, Formed
+from .frames import Acquisition, ChannelFrame, DopplerFrame
+from .handover import Latest
+from .settings import CPU, AcquisitionSettings
 from .sources import Source, SourceError, open_source
+from .status import EngineStatus, Notice, State
 from .store import SettingsStore
 
 _log = logging.getLogger(__name__)
@@ -31,106 +32,6 @@ STALE_PERIODS = 3.0
 STALE_AT_LEAST_S = 0.3
 JOIN_TIMEOUT_S = 2.0
 
-T = TypeVar("T")
-
-
-class Latest(Generic[T]):
-    """A slot for one value between two threads: the newest wins, replaced ones are counted.
-
-    Parameters
-    ----------
-    on_filled : callable, optional
-        Called by the putting thread when the slot was empty: one wake-up per hand-over, however
-        many values are put before the taker comes.
-    condition : threading.Condition, optional
-        Shared by slots that one thread waits for together.
-    """
-
-    def __init__(
-        self,
-        on_filled: Callable[[], None] | None = None,
-        condition: threading.Condition | None = None,
-    ) -> None:
-        self._condition = condition or threading.Condition()
-        self._on_filled = on_filled
-        self._value: T | None = None
-        self._replaced = 0
-
-    @property
-    def replaced(self) -> int:
-        """Values that were replaced before anyone took them."""
-        with self._condition:
-            return self._replaced
-
-    def put(self, value: T) -> None:
-        """Leave a value for the taker."""
-        with self._condition:
-            was_empty = self._value is None
-            self._replaced += not was_empty
-            self._value = value
-            self._condition.notify_all()
-        if was_empty and self._on_filled is not None:
-            self._on_filled()
-
-    @property
-    def filled(self) -> bool:
-        """Whether a value waits."""
-        with self._condition:
-            return self._value is not None
-
-    def take(self, timeout_s: float = 0.0) -> T | None:
-        """Empty the slot; wait for a value at most ``timeout_s``."""
-        with self._condition:
-            if self._value is None and timeout_s > 0.0:
-                self._condition.wait(timeout_s)
-            value, self._value = self._value, None
-            return value
-
-    def clear(self) -> None:
-        """Empty the slot without counting."""
-        with self._condition:
-            self._value = None
-
-
-class State(StrEnum):
-    """What the screen must make unmistakable."""
-
-    PREPARING = "preparing"
-    LIVE = "live"
-    FROZEN = "frozen"
-    STALE = "stale"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True)
-class EngineStatus:
-    """How the engine is at this moment.
-
-    Attributes
-    ----------
-    state : State
-    source : str
-        Name of the open source, empty before the first one.
-    acquisition : Acquisition or None
-        What the source achieves.
-    fault : str
-        Stage and error, while ``state`` is FAULT.
-    replaced_frames : int
-        Frames replaced by newer ones before they were processed or shown.
-    errors : int
-        Faults and refused requests since the start.
-    device : str
-        What computes.
-    """
-
-    state: State
-    source: str = ""
-    acquisition: Acquisition | None = None
-    fault: str = ""
-    replaced_frames: int = 0
-    errors: int = 0
-    device: str = "CPU"
-
 
 @dataclass(frozen=True)
 class _Opened:
@@ -139,23 +40,6 @@ class _Opened:
     source: Source
     settings: AcquisitionSettings
     acquisition: Acquisition
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something the user should read.
-
-    Attributes
-    ----------
-    text : str
-    is_error : bool
-    opened : str
-        Name of a source that has just been opened; the acquisition settings may have changed.
-    """
-
-    text: str
-    is_error: bool = False
-    opened: str = ""
 
 
 @dataclass
@@ -197,10 +81,12 @@ class Engine:
         self._wake = wake
         self._raw: Latest[ChannelFrame] = Latest()
         self._jobs = threading.Condition()
-        self._formed: Latest[IqFrame] = Latest(condition=self._jobs)
+        self._formed: Latest[Formed] = Latest(condition=self._jobs)
         self._again: Latest[int] = Latest(condition=self._jobs)
         self._finished: Latest[DopplerFrame] = Latest(wake)
         self._notices: deque[Notice] = deque(maxlen=100)
+        self._compute = Compute(self._on_gpu_failed)
+        self._device = CPU_NAME
 
         # Guards the source, and that it transmits only while `_live` is set.
         self._transmit = threading.RLock()
@@ -326,6 +212,7 @@ class Engine:
             fault=self._fault,
             replaced_frames=sum(s.replaced for s in (self._raw, self._formed, self._finished)),
             errors=self._errors,
+            device=self._device,
         )
 
     def close(self) -> None:
@@ -468,28 +355,33 @@ class Engine:
     def _form_step(self) -> None:
         frame = self._raw.take(READ_TIMEOUT_S)
         if frame is not None:
-            self._formed.put(form(frame, self.store.current.processing))
+            self._formed.put(self._compute.form(frame, self.store.current.processing))
 
     def _doppler_step(self) -> None:
         with self._jobs:
             if not (self._formed.filled or self._again.filled):
                 self._jobs.wait(READ_TIMEOUT_S)
-            iq, index = self._formed.take(), self._again.take()
+            formed, index = self._formed.take(), self._again.take()
         if index is not None:
             self._process_again(index)
-        if iq is None or not self._live.is_set():
+        if formed is None or not self._live.is_set():
             return
         previous = self._previous
-        if previous is not None and previous.acquisition is not iq.acquisition:
+        if previous is not None and previous.acquisition is not formed.iq.acquisition:
             previous = None
-        frame = doppler(iq, self.store.current.processing, previous)
+        processing = self.store.current.processing
+        done = self._compute.doppler(formed, processing, previous, for_cine=True)
+        frame, estimates = done.frame, done.estimates
         self._previous = frame
         with self._transmit:
             # What another source made before it was replaced is not shown any more.
-            if frame.acquisition is not self._acquisition or not self.cine.append(iq, frame):
+            if frame.acquisition is not self._acquisition:
+                return
+            if not self.cine.append(estimates.iq, frame, estimates.quantised):
                 return
             self._rate.tick()
             self._has_frame = True
+        self._device = done.device
         self._finished.put(frame)
 
     def _process_again(self, index: int) -> None:
@@ -497,6 +389,12 @@ class Engine:
         iq = self.cine.iq(index)
         if iq is None:
             return
-        frame = doppler(iq, self.store.current.processing, self.cine.before(index))
-        self.cine.replace(frame)
-        self._finished.put(frame)
+        done = self._compute.again(iq, self.store.current.processing, self.cine.before(index))
+        self._device = done.device
+        self.cine.replace(done.frame)
+        self._finished.put(done.frame)
+
+    def _on_gpu_failed(self, text: str) -> None:
+        """Stay with the CPU until the user asks for the GPU again."""
+        self.store.change(compute=CPU)
+        self._notify(Notice(text, is_error=True))

@@ -64,6 +64,12 @@ class Acquisition:
         Where the picture is formed.
     prf_choices_hz : tuple of float
         All PRFs of a recording (its own over 1, 2, 3 ...); empty where any value can be had.
+    n_cycles : float
+        Cycles of the transmitted burst; 0 where that is not known.
+    depth_gain_db : tuple of (depth_m, gain_db)
+        Gain of the receiver over depth; empty where it is not known, or the same everywhere.
+    heart_cycle_s, peak_systole_s : float
+        Length of the heart cycle and when in it the flow is fastest; 0 where there is no heart.
     notes : tuple of str
         What the user should know, in sentences ("uses 8 pulses: the recording has no more").
     """
@@ -86,6 +92,10 @@ class Acquisition:
     colour_grid: ImageGrid
     bmode_grid: ImageGrid
     prf_choices_hz: tuple[float, ...] = ()
+    n_cycles: float = 0.0
+    depth_gain_db: tuple[tuple[float, float], ...] = ()
+    heart_cycle_s: float = 0.0
+    peak_systole_s: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
@@ -166,9 +176,12 @@ class IqFrame(_Frozen):
     ----------
     iq : (n_depths, n_lines, 2, n_lanes) float32
         In-phase and quadrature of the ensemble on ``acquisition.colour_grid``; the ensemble is the
-        fastest axis and padded with zeros from ``acquisition.n_pulses`` to ``n_lanes``.
+        fastest axis and padded with zeros from ``acquisition.n_pulses`` to ``n_lanes``. Both arrays
+        lie where they were computed: in host memory, or on a GPU (CuPy).
     bmode_power : (n_depths, n_lines) float32
         Echo power on ``acquisition.bmode_grid``, linear.
+    notes : tuple of str
+        What the channels lack.
     """
 
     index: int
@@ -179,6 +192,7 @@ class IqFrame(_Frozen):
     bmode_power: Float32
     truth: FlowTruth | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +219,10 @@ class DopplerFrame(_Frozen):
         Levels that the planes are relative to; they follow the picture slowly from frame to frame.
     truth_m_s, vessel_mask : float32 and bool, or None
         Known flow of a simulated source.
+    frequency_factor : float32, or None
+        f0 over the local centre frequency of the echoes, 1 outside the flow: multiplies velocities
+        that are read out, measured and corrected alike. None where it was not asked for. The planes
+        above are those of f0.
     stage_seconds : mapping
         Time spent in each stage.
     notes : tuple of str
@@ -227,6 +245,7 @@ class DopplerFrame(_Frozen):
     noise_floor_db: float
     truth_m_s: Float32 | None = None
     vessel_mask: NDArray[np.bool_] | None = None
+    frequency_factor: Float32 | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -215,6 +215,10 @@ WALL_FILTERS = (
 )
 
 
+AUTO, CPU, GPU = "auto", "cpu", "gpu"
+"""Where to compute."""
+
+
 @dataclass(frozen=True)
 class ProcessingSettings(_Group):
     """From samples to velocities."""
@@ -239,6 +243,20 @@ class ProcessingSettings(_Group):
             "an order; recursive (iir) or learnt from the frame (svd).",
         ),
     )
+    wall_cutoff_m_s: float = _setting(
+        0.0,
+        Range(
+            0.0,
+            1.0,
+            0.005,
+            "m/s",
+            "Wall cut-off",
+            "Removes what is slower, with the nearest polynomial in place of the wall filter; "
+            "0 leaves the choice to that.",
+            "cm/s",
+            100.0,
+        ),
+    )
     smoothing_m: float = _setting(
         0.0008,
         Range(
@@ -249,6 +267,19 @@ class ProcessingSettings(_Group):
             "Smoothing",
             "Width (full width at half maximum) of the complex averaging.",
             "mm",
+            1e3,
+        ),
+    )
+    persistence_s: float = _setting(
+        0.0,
+        Range(
+            0.0,
+            1.0,
+            0.02,
+            "s",
+            "Persistence",
+            "Time constant of the complex averaging from frame to frame.",
+            "ms",
             1e3,
         ),
     )
@@ -267,8 +298,55 @@ class ProcessingSettings(_Group):
         False,
         Switch("Flash rejection", "Leaves out colour that moving tissue explains."),
     )
+    local_frequency: bool = _setting(
+        False,
+        Switch(
+            "Local frequency",
+            "Read-outs follow the centre frequency of the echoes, which attenuation lowers.",
+        ),
+    )
+    speckle_reduction: float = _setting(
+        0.0,
+        Range(
+            0.0,
+            1.0,
+            0.05,
+            "",
+            "Speckle reduction",
+            "Smooths the grey picture where speckle explains it; edges and points stay.",
+        ),
+    )
     dealias: bool = _setting(
         True, Switch("De-alias", "Find the folds. Off: the right panel shows raw velocity.")
+    )
+    compute: str = _setting(
+        AUTO,
+        Choice(
+            (AUTO, CPU, GPU),
+            "Compute",
+            "Where samples become velocities; auto uses an NVIDIA GPU if there is one.",
+        ),
+    )
+
+
+N_TGC = 8
+TGC = tuple(f"tgc_{number}_db" for number in range(1, N_TGC + 1))
+"""Gains along depth, from the probe down."""
+
+
+def _tgc(number: int) -> Any:
+    """One of the gains along depth."""
+    where = {1: ", nearest the probe", N_TGC: ", deepest"}.get(number, "")
+    return _setting(
+        0.0,
+        Range(
+            -20.0,
+            20.0,
+            0.5,
+            "dB",
+            f"TGC {number}",
+            f"Brightness of the grey picture at one of {N_TGC} depths{where}.",
+        ),
     )
 
 
@@ -326,9 +404,22 @@ class DisplaySettings(_Group):
         55.0,
         Range(30.0, 90.0, 1.0, "dB", "Dynamic range", "From black to white in the grey picture."),
     )
+    tgc_1_db: float = _tgc(1)
+    tgc_2_db: float = _tgc(2)
+    tgc_3_db: float = _tgc(3)
+    tgc_4_db: float = _tgc(4)
+    tgc_5_db: float = _tgc(5)
+    tgc_6_db: float = _tgc(6)
+    tgc_7_db: float = _tgc(7)
+    tgc_8_db: float = _tgc(8)
     interpolate: bool = _setting(
         True, Switch("Interpolate", "Smooth between samples, without a seam at the Nyquist fold.")
     )
+
+    @property
+    def tgc_db(self) -> tuple[float, ...]:
+        """Gains from the nearest to the deepest of the depths, which are evenly spaced."""
+        return tuple(getattr(self, name) for name in TGC)
 
 
 @dataclass(frozen=True)

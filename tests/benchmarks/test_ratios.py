@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from ultrasound_console import bench
+from ultrasound_console.bench import rivals
 from ultrasound_console.bench.clock import times_slower
 
 ROUNDS = 5
@@ -38,13 +39,13 @@ def sgemm_ratios():
 def test_beamforming_to_sgemm_peak(benchmark, work, sgemm_ratios):
     benchmark.pedantic(work.beamform, rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info["beamform_sgemm_ratio"] = sgemm_ratios[0]
-    assert sgemm_ratios[0] > GATE * 0.67
+    assert sgemm_ratios[0] > GATE * 0.62
 
 
 def test_samples_to_maps_in_matrix_products(benchmark, work, sgemm_ratios):
     benchmark.pedantic(work.maps, rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info["maps_sgemm_products"] = sgemm_ratios[1]
-    assert sgemm_ratios[1] < 0.57 / GATE
+    assert sgemm_ratios[1] < 0.50 / GATE
 
 
 def test_beamforming_against_scipy(benchmark, work):
@@ -52,14 +53,14 @@ def test_beamforming_against_scipy(benchmark, work):
     benchmark.pedantic(other, rounds=1)
     ratio = times_slower(other, work.beamform, ROUNDS)
     benchmark.extra_info["beamform_vs_scipy_csr"] = ratio
-    assert ratio > GATE * 4.0
+    assert ratio > GATE * 4.8
 
 
 @pytest.mark.rivals
 def test_beamforming_against_pymust(benchmark, work):
     pytest.importorskip("pymust")
-    other = work.pymust()
+    other = rivals.pymust_beamformer(work).theirs
     benchmark.pedantic(other, rounds=1)
     ratio = times_slower(other, work.beamform, ROUNDS)
     benchmark.extra_info["beamform_vs_pymust"] = ratio
-    assert ratio > GATE * 7.6
+    assert ratio > GATE * 10.0

@@ -14,18 +14,20 @@ import queue
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..frames import DopplerFrame, IqFrame
+from ..frames import ChannelFrame, DopplerFrame
 from ..pipeline import doppler as finish
 from ..pipeline import form
 from ..settings import ProcessingSettings
+from . import rivals as others
 from .clock import ROUNDS, timed, times_slower
 from .work import (
     FRAME_INTERVAL_S,
@@ -41,15 +43,16 @@ from .work import (
 )
 
 CHAIN_FRAMES = 200
-RIVALS = ("pymust", "ultraspy", "zea")
+_RIVAL_PACKAGES = ("PyMUST", "ultraspy", "zea", "jax")
 
-# What the BLAS libraries that numpy may be linked to read when they are loaded.
+# What the BLAS libraries that numpy may be linked to read when they are loaded, and numba.
 _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "OMP_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
 )
 
 
@@ -88,14 +91,26 @@ def against_sgemm(work: Work, rounds: int = ROUNDS) -> tuple[float, float]:
     return share, times_slower(work.maps, product, rounds)
 
 
-def pipelined(processing: ProcessingSettings, n_frames: int = CHAIN_FRAMES) -> Chain:
+def pipelined(
+    processing: ProcessingSettings,
+    n_frames: int = CHAIN_FRAMES,
+    first: Callable[[ChannelFrame, ProcessingSettings], Any] = form,
+    second: Callable[[Any, ProcessingSettings, DopplerFrame | None], DopplerFrame] = finish,
+) -> Chain:
     """Run frames through both threads of the worker as fast as they go.
 
     A slot for one frame lies between them, and nothing is dropped: the first thread waits until
     the slot is empty.
+
+    Parameters
+    ----------
+    processing : ProcessingSettings
+    n_frames : int
+    first, second : callable
+        The two steps; those of the CPU by default.
     """
     frame = workload()
-    slot: queue.Queue[IqFrame | None] = queue.Queue(maxsize=1)
+    slot: queue.Queue[tuple[float, Any] | None] = queue.Queue(maxsize=1)
     warm_up = max(1, n_frames // 10)
 
     def form_all() -> None:
@@ -107,7 +122,7 @@ def pipelined(processing: ProcessingSettings, n_frames: int = CHAIN_FRAMES) -> C
                     time_s=index * FRAME_INTERVAL_S,
                     received_s=time.perf_counter(),
                 )
-                slot.put(form(given, processing))
+                slot.put((given.received_s, first(given, processing)))
         finally:
             slot.put(None)
 
@@ -115,10 +130,11 @@ def pipelined(processing: ProcessingSettings, n_frames: int = CHAIN_FRAMES) -> C
     finished_s, latency_s = [], []
     with ThreadPoolExecutor(1) as worker:
         first_stage = worker.submit(form_all)
-        while (iq := slot.get()) is not None:
-            previous = finish(iq, processing, previous)
+        while (handed_over := slot.get()) is not None:
+            received_s, formed = handed_over
+            previous = second(formed, processing, previous)
             finished_s.append(time.perf_counter())
-            latency_s.append(finished_s[-1] - iq.received_s)
+            latency_s.append(finished_s[-1] - received_s)
         first_stage.result()
     median, late = np.percentile(latency_s[warm_up:], [50, 99])
     return Chain(
@@ -155,7 +171,7 @@ def measure(
     Parameters
     ----------
     rivals : bool
-        Other people's beamformers too, as far as they are installed.
+        Other people's implementations too, as far as they are installed.
     rounds : int
         Calls that a median is taken of.
     n_frames : int
@@ -164,7 +180,8 @@ def measure(
     Returns
     -------
     dict
-        As written to the JSON file. ``beamform_vs_pymust`` is None where it was not measured.
+        As written to the JSON file. A ratio to another project is None where it was not measured;
+        ``rivals`` says why, and how alike the results are where it was.
     """
     work = Work()
     stages = {name: timed(task, rounds) for name, task in work.stages.items()}
@@ -174,7 +191,8 @@ def measure(
 
     lanes = work.channel.shape[-1]
     sgemm_ratio, maps_products = against_sgemm(work, rounds)
-    found = {name: _state(name) for name in RIVALS} if rivals else {}
+    outcomes = others.measure(work, rounds) if rivals else {}
+    ratios = {key: outcome.times_slower for key, outcome in outcomes.items()}
     return {
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
@@ -192,22 +210,15 @@ def measure(
         "beamform_sgemm_ratio_without_padding": sgemm_ratio * N_PULSES / lanes,
         "maps_sgemm_products": maps_products,
         "beamform_vs_scipy_csr": times_slower(work.scipy_csr(), work.beamform, rounds),
-        "beamform_vs_pymust": times_slower(work.pymust(), work.beamform, rounds)
-        if found.get("pymust") == "measured"
-        else None,
-        "rivals": found,
+        **dict.fromkeys(others.RIVALS),
+        **ratios,
+        "rivals": {key: dataclasses.asdict(outcome) for key, outcome in outcomes.items()},
         "maps_fps": maps.fps,
         "chain_fps": chain.fps,
         "latency_p50_ms": chain.latency_p50_ms,
         "latency_p99_ms": chain.latency_p99_ms,
         "peak_memory_mib": memory_mib,
     }
-
-
-def _state(rival: str) -> str:
-    if util.find_spec(rival) is None:
-        return "not installed"
-    return "measured" if rival == "pymust" else "not measured"
 
 
 def cpu_name() -> str:
@@ -223,7 +234,7 @@ def cpu_name() -> str:
 def versions() -> dict[str, str]:
     """Versions of what computes."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    packages = ("ultrasound-console", "numpy", "scipy", "numba", "llvmlite", "PyMUST")
+    packages = ("ultrasound-console", "numpy", "scipy", "numba", "llvmlite", *_RIVAL_PACKAGES)
     found = {"Python": platform.python_version(), str(blas["name"]): str(blas["version"])}
     for name in packages:
         try:
@@ -255,7 +266,6 @@ def table(report: dict[str, Any]) -> str:
     wall, cpu = report["stage_ms"], report["stage_cpu_ms"]
     lines += [f"{name:32}{wall[name]:9.2f}{cpu[name]:9.2f}" for name in wall]
     lines += [f"{'sum':32}{sum(wall.values()):9.2f}{sum(cpu.values()):9.2f}", ""]
-    pymust = report["beamform_vs_pymust"]
     memory = report["peak_memory_mib"]
     without = report["beamform_sgemm_ratio_without_padding"]
     rows = [
@@ -263,11 +273,22 @@ def table(report: dict[str, Any]) -> str:
         ("  counting only the 12 pulses", f"{without:.2f}"),
         ("sgemm", f"{report['sgemm_gflops']:.0f} GFLOP/s"),
         ("beamform over SciPy CSR", f"{report['beamform_vs_scipy_csr']:.1f} times"),
-        ("beamform over PyMUST", "not measured" if pymust is None else f"{pymust:.1f} times"),
-        *(("  " + name, state) for name, state in report["rivals"].items()),
+        *((_over(key), _said(outcome)) for key, outcome in report["rivals"].items()),
         ("samples to maps, two threads", f"{report['maps_fps']:.1f} frames/s"),
         ("  and de-aliased", f"{report['chain_fps']:.1f} frames/s"),
         ("  latency p50, p99", "{latency_p50_ms:.0f}, {latency_p99_ms:.0f} ms".format(**report)),
         ("peak memory", "not known" if memory is None else f"{memory:.0f} MiB"),
     ]
     return "\n".join([*lines, *(f"{name:32}{value:>18}" for name, value in rows)])
+
+
+def _over(key: str) -> str:
+    """Words for a key: "beamform over pymust" of ``beamform_vs_pymust``."""
+    return key.replace("_vs_", " over ")
+
+
+def _said(outcome: dict[str, Any]) -> str:
+    ratio, likeness = outcome["times_slower"], outcome["likeness"]
+    if ratio is None:
+        return str(outcome["state"])
+    return f"{ratio:.{1 if ratio < 100.0 else 0}f} times (alike {likeness:.4f})"

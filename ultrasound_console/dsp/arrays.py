@@ -1,35 +1,104 @@
 """The ensemble layout, and the one seam between array code and compiled kernels.
 
 Beamformed and demodulated samples are kept as ``(..., 2, n_lanes) float32``: in-phase and
-quadrature planes with the ensemble as the fastest axis, padded with zeros to a multiple of
-:data:`LANES` and aligned to 64 bytes. One delay table then serves all pulses of an ensemble and
-every inner loop is a full SIMD register.
+quadrature planes with the ensemble as the fastest axis, padded with zeros (:func:`n_lanes`) and
+aligned to 64 bytes. One delay table then serves all pulses of an ensemble, and the two planes of a
+sample together fill whole SIMD registers of eight.
 """
 
 from __future__ import annotations
 
+import contextlib
+import math
+import weakref
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+# Values that the compiled kernels take at once.
 LANES = 16
 ALIGNMENT_BYTES = 64
 
 
 def n_lanes(n_pulses: int) -> int:
-    """Ensemble length padded to whole registers."""
-    return -(-n_pulses // LANES) * LANES
+    """Ensemble length padded to a multiple of 4, and of 8 beyond 16."""
+    multiple = 4 if n_pulses <= LANES else 8
+    return -(-n_pulses // multiple) * multiple
+
+
+class BlockList:
+    """Memory of large arrays, kept for the next ones when nothing refers to it any more.
+
+    A frame takes the memory of a frame before it, instead of pages that the system must first map
+    and clear. Any thread may take, and arrays may die in any thread.
+
+    Parameters
+    ----------
+    smallest_bytes : int
+        Smaller arrays are left to the allocator.
+    budget_bytes : int
+        Most idle memory. Beyond it that of other sizes is let go first.
+    """
+
+    def __init__(self, smallest_bytes: int = 1 << 15, budget_bytes: int = 1 << 26) -> None:
+        self._smallest_bytes = smallest_bytes
+        self._budget_bytes = budget_bytes
+        # An array may die, and come back here, at any moment: in another thread, or in this one
+        # while it is in here. These queues bear both, and only take() adds one.
+        self._idle: dict[int, SimpleQueue[memoryview]] = {}
+
+    def take(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Uninitialised aligned bytes."""
+        if n_bytes < self._smallest_bytes:
+            return _aligned_bytes(n_bytes)
+        idle = self._idle.setdefault(n_bytes, SimpleQueue())
+        try:
+            memory = idle.get_nowait()
+        except Empty:
+            memory = _aligned_bytes(n_bytes).data
+        # Views refer to the array at the end of their chain. Over a memoryview that is this one, so
+        # it dies after the last of them.
+        block = np.frombuffer(memory, np.uint8)
+        weakref.finalize(block, self._give_back, memory).atexit = False
+        return block
+
+    def _give_back(self, memory: memoryview) -> None:
+        size = memory.nbytes
+        if self.idle_bytes + size > self._budget_bytes:
+            for other, idle in list(self._idle.items()):
+                while other != size and not idle.empty():
+                    _drop(idle)
+        if self.idle_bytes + size <= self._budget_bytes:
+            self._idle[size].put(memory)
+
+    @property
+    def idle_bytes(self) -> int:
+        """Memory that waits for its next use."""
+        return sum(size * idle.qsize() for size, idle in list(self._idle.items()))
+
+
+def _drop(idle: SimpleQueue[memoryview]) -> None:
+    with contextlib.suppress(Empty):
+        idle.get_nowait()
+
+
+def _aligned_bytes(n_bytes: int) -> NDArray[np.uint8]:
+    raw = np.empty(n_bytes + ALIGNMENT_BYTES, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT_BYTES
+    return raw[offset : offset + n_bytes]
+
+
+_blocks = BlockList()
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Uninitialised C-ordered array whose first element lies on a 64-byte boundary."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.empty(n_bytes + ALIGNMENT_BYTES, np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT_BYTES
-    return raw[offset : offset + n_bytes].view(dtype).reshape(shape)
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    return _blocks.take(n_bytes).view(dtype).reshape(shape)
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -58,7 +58,7 @@ def autocorrelate(iq: NDArray[Any], n_pulses: int, kind: str = wall_filter.NONE)
     """
     if not 2 <= n_pulses <= iq.shape[-1]:
         raise ValueError(f"{n_pulses} pulses do not fit {iq.shape[-1]} lanes, or are too few")
-    adapted = _adapted(iq, n_pulses, kind) if wall_filter.is_adaptive(kind) else None
+    adapted = adapted_filter(iq, n_pulses, kind) if wall_filter.is_adaptive(kind) else None
     kernel = fast_path("autocorrelate" if adapted is None else "autocorrelate_complex", iq)
     if kernel is not None:
         weights = (
@@ -80,8 +80,8 @@ def autocorrelate(iq: NDArray[Any], n_pulses: int, kind: str = wall_filter.NONE)
     return np.stack([r0, r1.real, r1.imag])
 
 
-def _adapted(iq: NDArray[Any], n_pulses: int, kind: str) -> NDArray[np.complex128]:
-    """Filter matrix made from these samples."""
+def adapted_filter(iq: NDArray[Any], n_pulses: int, kind: str) -> NDArray[np.complex128]:
+    """Matrix (n_pulses, n_pulses) of an eigenvector filter, made from these samples."""
     correlation = eigen_filter.correlation(iq, n_pulses)
     return eigen_filter.projection(correlation, wall_filter.cutoff(kind, n_pulses))
 

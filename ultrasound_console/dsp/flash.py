@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import wall_filter
+from .arrays import aligned_empty, aligned_zeros
 
 # Coherence of the box, |sum R1| / sum R0, that only common motion reaches: velocities that spread
 # by more than 0.08 v_N rms stay below.
@@ -56,10 +57,14 @@ def is_flash(
     """
     frequency = tissue_frequency(unfiltered)
     if frequency is None or kind == wall_filter.NONE:
-        return np.zeros(power.shape, np.bool_)
+        nowhere: NDArray[np.bool_] = aligned_zeros(power.shape, np.bool_)
+        return nowhere
     if wall_filter.is_adaptive(kind):
         gain = float(abs(frequency) >= wall_filter.cutoff(kind, n_pulses))
     else:
         gain = float(wall_filter.frequency_response(kind, n_pulses, frequency))
-    flash: NDArray[np.bool_] = power < _MARGIN * gain * unfiltered[0]
+    explained = aligned_empty(power.shape, power.dtype)
+    np.multiply(unfiltered[0], _MARGIN * gain, out=explained)
+    flash: NDArray[np.bool_] = aligned_empty(power.shape, np.bool_)
+    np.less(power, explained, out=flash)
     return flash

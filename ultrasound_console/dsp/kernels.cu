@@ -2,8 +2,8 @@
 //
 // The array code of each dsp module says what its kernel computes; the tests hold the two together,
 // also without a GPU. Demodulated and beamformed samples are (..., 2, lanes) float32 with the
-// ensemble as the fastest axis, padded with zeros to a multiple of 16: a thread takes four lanes at
-// a time as one float4, and four to sixteen threads side by side read one echo of all pulses.
+// ensemble as the fastest axis, padded with zeros to a multiple of 4: a thread takes four lanes at a
+// time as one float4, and the threads side by side read one echo of all pulses.
 //
 // Every kernel has a grid of one dimension with a thread for each value (or four lanes) written.
 // No thread waits for another and none shares memory with its block.
@@ -254,6 +254,32 @@ extern "C" __global__ void mean_power(
         sum += dot(x, x);
     }
     out[p] = sum / n_pulses;
+}
+
+// --- what the cine keeps ------------------------------------------------------------------------
+
+// Raise peak (1) to the largest magnitude; a number that is none is larger than all others. The
+// bits of floats that are not negative are in the order of the numbers.
+extern "C" __global__ void peak(const float* __restrict__ samples, long long n, float* peak) {
+    const long long step = static_cast<long long>(gridDim.x) * blockDim.x;
+    float largest = 0.0f;
+    for (long long k = thread_number(); k < n; k += step) {
+        const float x = fabsf(samples[k]);
+        if (!(x <= largest)) largest = x;
+    }
+    atomicMax(reinterpret_cast<int*>(peak), __float_as_int(largest));
+}
+
+// iq (n_rows, lanes) -> out (n_rows, n_pulses): int16, of which 32767 stands for peak (1).
+extern "C" __global__ void quantise(
+    const float* __restrict__ iq, int n_pulses, int lanes, long long n_rows,
+    const float* __restrict__ peak, short* __restrict__ out) {
+    const long long thread = thread_number();
+    const long long row = thread / n_pulses;
+    if (row >= n_rows) return;
+    const float scale = peak[0] > 0.0f ? 32767.0f / peak[0] : 0.0f;
+    const float x = iq[row * lanes + thread % n_pulses] * scale;
+    out[thread] = static_cast<short>(rintf(fminf(fmaxf(x, -32767.0f), 32767.0f)));
 }
 
 // --- Doppler ------------------------------------------------------------------------------------

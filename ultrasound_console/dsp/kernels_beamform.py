@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +18,25 @@ from .lanes_numba import (
     load,
     load_quads,
     multiply_add,
+    prefetch,
     shifted,
     spread,
     store,
     store_index,
-    store_turned,
     subtract,
     total_even,
     where_equal,
     whole,
 )
+from .rows_numba import add_scaled, add_turned, difference, load_row, store_row, zero_row
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
+# Entries of a table that the beamformer looks ahead: about a pixel.
+AHEAD = 48
 
 
 @kernel
@@ -129,11 +133,12 @@ def sample_index(
 ) -> tuple[NDArray[np.int32], Float32]:
     """Where the two samples of each entry are in a channel block, and how far between them.
 
-    An echo outside the record points at the padding element, which is zero.
+    An echo outside the record points at the padding element, which is zero. The index goes on with
+    :data:`AHEAD` zeros.
     """
     n_samples, n_rows, _, lanes = channel_shape
     last = np.float32(n_samples - 1)
-    index = np.empty(start[-1], np.int32)
+    index = np.zeros(start[-1] + AHEAD, np.int32)
     fraction = np.empty(start[-1], np.float32)
     for p in range(first.size):
         for k in range(start[p], start[p + 1]):
@@ -148,6 +153,51 @@ def sample_index(
 
 
 @kernel
+def _sum_lanes(
+    data: Float32,
+    row_step: int,
+    lanes: int,
+    first: int,
+    pixels: tuple[int, int],
+    start: NDArray[np.int64],
+    index: NDArray[np.int32],
+    fraction: Float32,
+    weight_re: Float32,
+    weight_im: Float32,
+    turn: Float32,
+    flat: Float32,
+    zero: Any,
+) -> None:
+    """Beamform some pixels in the lanes from ``first`` on, as many as ``zero`` holds.
+
+    A row, both planes of a sample, is weighed as a whole by the real and by the imaginary parts;
+    which plane a product belongs to is left for the end.
+    """
+    for p in range(pixels[0], pixels[1]):
+        # Slices, so that no index can be negative and the loop stays free of that check.
+        at = index[start[p] : start[p + 1] + AHEAD]
+        share = fraction[start[p] : start[p + 1]]
+        w_re = weight_re[start[p] : start[p + 1]]
+        w_im = weight_im[start[p] : start[p + 1]]
+        by_re = by_im = zero
+        for k in range(share.size):
+            position = np.int64(at[k]) + first
+            # Samples that a later depth needs come from far away: ask for them early.
+            ahead = np.int64(at[k + AHEAD]) + first + 2 * row_step
+            prefetch(data, ahead)
+            prefetch(data, ahead + LANES)
+            row = load_row(data, position, lanes, zero)
+            later = load_row(data, position + row_step, lanes, zero)
+            row = add_scaled(share[k], difference(later, row), row)
+            by_re = add_scaled(w_re[k], row, by_re)
+            by_im = add_scaled(w_im[k], row, by_im)
+        turn_re, turn_im = turn[0, p], turn[1, p]
+        straight = add_scaled(turn_re, by_re, add_scaled(-turn_im, by_im, zero))
+        crossed = add_scaled(turn_re, by_im, add_scaled(turn_im, by_re, zero))
+        store_row(flat, p * 2 * lanes + first, lanes, add_turned(straight, crossed))
+
+
+@kernel
 def delay_and_sum(
     channel: Float32,
     start: NDArray[np.int64],
@@ -158,36 +208,29 @@ def delay_and_sum(
     turn: Float32,
     out: Float32,
 ) -> None:
-    """Sum the echoes of every pixel over its aperture, for all lanes at once."""
+    """Sum the echoes of every pixel over its aperture, for all lanes at once.
+
+    ``index`` holds :data:`AHEAD` more than the entries.
+    """
     _, n_rows, _, lanes = channel.shape
     row_step = n_rows * 2 * lanes
     data = channel.reshape(-1)
     flat = out.reshape(-1)
-    for p in range(start.size - 1):
-        # Slices, so that no index can be negative and the loop stays free of that check.
-        at = index[start[p] : start[p + 1]]
-        share = fraction[start[p] : start[p + 1]]
-        w_re = weight_re[start[p] : start[p + 1]]
-        w_im = weight_im[start[p] : start[p + 1]]
-        for block in range(0, lanes, LANES):
-            # Four sums instead of two: shorter chains of dependent operations.
-            re_re = re_im = im_re = im_im = every(_ZERO)
-            for k in range(at.size):
-                position = np.int64(at[k]) + block
-                between = every(share[k])
-                re = load(data, position)
-                im = load(data, position + lanes)
-                next_re = load(data, position + row_step)
-                next_im = load(data, position + row_step + lanes)
-                re = multiply_add(between, subtract(next_re, re), re)
-                im = multiply_add(between, subtract(next_im, im), im)
-                re_re = multiply_add(every(w_re[k]), re, re_re)
-                im_im = multiply_add(every(w_im[k]), im, im_im)
-                re_im = multiply_add(every(w_re[k]), im, re_im)
-                im_re = multiply_add(every(w_im[k]), re, im_re)
-            re = subtract(re_re, im_im)
-            im = multiply_add(every(_ONE), re_im, im_re)
-            store_turned(flat, p * 2 * lanes + block, lanes, re, im, turn[0, p], turn[1, p])
+    n_lines = out.shape[1]
+    entries = (start, index, fraction, weight_re, weight_im, turn)
+    for depth in range(out.shape[0]):
+        pixels = (depth * n_lines, (depth + 1) * n_lines)
+        # Lanes that fit the registers; the part of the table for one depth stays in the cache.
+        for first in range(0, lanes, LANES):
+            n_left = lanes - first
+            if n_left >= 16:
+                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(4))
+            elif n_left == 12:
+                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(3))
+            elif n_left == 8:
+                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(2))
+            else:
+                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(1))
 
 
 @kernel

@@ -23,7 +23,7 @@ OPTIONS = ("-std=c++17",)
 
 _THREADS_PER_BLOCK = 256
 # Enough to fill any GPU; each thread takes what is left over.
-_MOST_ENERGY_BLOCKS = 1024
+_MOST_BLOCKS = 1024
 # Pixels whose ensembles one thread correlates.
 _TILE = 128
 _RF_KERNELS = {"int16": "demodulate_rf_int16", "float32": "demodulate_rf_float32"}
@@ -152,7 +152,7 @@ def energy(samples: Device) -> float:
     """Sum of squares; not finite when any sample is not, or when it would overflow later."""
     total = empty((1,), np.float64)
     total.fill(0.0)
-    n_threads = min(samples.size, _MOST_ENERGY_BLOCKS * _THREADS_PER_BLOCK)
+    n_threads = min(samples.size, _MOST_BLOCKS * _THREADS_PER_BLOCK)
     _launch("energy", n_threads, samples, np.int64(samples.size), total)
     return float(total[0])
 
@@ -198,6 +198,15 @@ def compound_power(
 def mean_power(iq: Device, n_pulses: int, out: Device) -> None:
     """Mean squared magnitude over the ensemble."""
     _launch("mean_power", out.size, iq, n_pulses, iq.shape[3], out.size, out)
+
+
+def quantise(iq: Device, n_pulses: int, peak: Device, samples: Device) -> None:
+    """Int16 samples (..., n_pulses) of (..., n_lanes), and the magnitude of the largest."""
+    peak.fill(0.0)
+    n_threads = min(iq.size, _MOST_BLOCKS * _THREADS_PER_BLOCK)
+    _launch("peak", n_threads, iq, np.int64(iq.size), peak)
+    lanes, n_rows = iq.shape[-1], np.int64(samples.size // n_pulses)
+    _launch("quantise", samples.size, iq, n_pulses, lanes, n_rows, peak, samples)
 
 
 def autocorrelate(iq: Device, matrix: NDArray[np.float32], n_pulses: int, lags: Device) -> None:

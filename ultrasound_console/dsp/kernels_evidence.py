@@ -96,6 +96,7 @@ def wall_costs(
     beyond: float,
     trust_from: float,
     trust_to: float,
+    shares: Float32,
     cost: Float32,
 ) -> Float32:
     """Add, for every region and fold, what its walls hold against it.
@@ -103,7 +104,8 @@ def wall_costs(
     A pixel at a wall costs its absolute velocity up to v_N, and ``beyond`` times what exceeds
     that. Components whose walls do not agree on one fold follow no no-slip (a solid that turns,
     a border that is no wall) and count less: not at all where the largest agreeing share is
-    ``trust_from`` or lower, in full from ``trust_to`` on.
+    ``trust_from`` or lower, in full from ``trust_to`` on. ``shares`` is (n_regions, 2 N_STEPS) of
+    zeros to work in.
 
     Returns
     -------
@@ -112,7 +114,6 @@ def wall_costs(
     """
     n_regions = root.size
     flat = labels.reshape(-1)
-    shares = np.zeros((n_regions, 2 * N_STEPS), np.float32)
     for k in range(pixels.size):
         r = flat[pixels[k]]
         if r < 0:

@@ -4,8 +4,6 @@ Each bears the name by which the array code of its module asks for it, and repea
 says; the tests hold the two together. Vectors run over the ensemble (see :mod:`.arrays`).
 """
 
-# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
-
 from __future__ import annotations
 
 from typing import Any
@@ -15,15 +13,19 @@ from numpy.typing import NDArray
 
 from .arrays import LANES
 from .kernels_beamform import compound_power, delay_and_sum
+from .kernels_demodulate import demodulate_iq, demodulate_rf, records
 from .lanes_numba import (
+    aligned_scratch,
     every,
     kernel,
+    larger_magnitude,
     load,
+    load_first,
     multiply_add,
     reordered,
     shifted,
     store,
-    store_turned,
+    store_rounded,
     subtract,
     total,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "energy",
     "maps",
     "mean_power",
+    "quantise",
     "records",
     "smooth",
 ]
@@ -48,8 +51,7 @@ Float32 = NDArray[np.float32]
 _ZERO = np.float32(0.0)
 _HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
-# Samples that are brought into the ensemble layout at a time.
-_TRANSPOSED = 64
+_LARGEST_INT16 = np.float32(32767.0)
 # Pixels whose ensembles are correlated at a time: they fit a cache of 32 KiB.
 _TILE = 128
 
@@ -66,134 +68,16 @@ def _arctan_coefficients(n: int) -> tuple[np.float32, ...]:
 _ARCTAN = _arctan_coefficients(9)
 
 
-# --- demodulation ---------------------------------------------------------------------------
-
-
-@kernel
-def demodulate_rf(
-    rf: NDArray[Any],
-    taps_re: Float32,
-    taps_im: Float32,
-    turn: Float32,
-    decimation: int,
-    out: Float32,
-) -> None:
-    """Real samples (n_pulses, n_elements, n_samples) to the ensemble layout."""
-    n_pulses, n_elements, n_samples = rf.shape
-    n_iq, n_rows, _, lanes = out.shape
-    n_taps = taps_re.size
-    half = n_taps // 2
-    flat = out.reshape(-1)
-    row_step = n_rows * 2 * lanes
-    n_padded = (n_iq + 3) // 4 * 4 * decimation + n_taps
-    record = np.zeros(n_padded * LANES, np.float32)
-    for block in range(lanes // LANES):
-        first = block * LANES
-        n_used = min(LANES, n_pulses - first)
-        record[:] = _ZERO
-        for element in range(n_elements):
-            # A block of samples at a time, so that the rows written stay in the cache.
-            for begin in range(0, n_samples, _TRANSPOSED):
-                target = record[(half + begin) * LANES :]
-                for lane in range(n_used):
-                    source = rf[first + lane, element, begin : begin + _TRANSPOSED]
-                    for k in range(source.size):
-                        target[k * LANES + lane] = source[k]
-            at = element * 2 * lanes + first
-            for m in range(0, n_iq, 4):
-                base0 = m * decimation * LANES
-                base1 = base0 + decimation * LANES
-                base2 = base1 + decimation * LANES
-                base3 = base2 + decimation * LANES
-                re0 = re1 = re2 = re3 = every(_ZERO)
-                im0 = im1 = im2 = im3 = every(_ZERO)
-                for k in range(n_taps):
-                    a = every(taps_re[k])
-                    b = every(taps_im[k])
-                    x0 = load(record, base0 + k * LANES)
-                    x1 = load(record, base1 + k * LANES)
-                    x2 = load(record, base2 + k * LANES)
-                    x3 = load(record, base3 + k * LANES)
-                    re0 = multiply_add(a, x0, re0)
-                    re1 = multiply_add(a, x1, re1)
-                    re2 = multiply_add(a, x2, re2)
-                    re3 = multiply_add(a, x3, re3)
-                    im0 = multiply_add(b, x0, im0)
-                    im1 = multiply_add(b, x1, im1)
-                    im2 = multiply_add(b, x2, im2)
-                    im3 = multiply_add(b, x3, im3)
-                row = m * row_step + at
-                store_turned(flat, row, lanes, re0, im0, turn[0, m], turn[1, m])
-                if m + 1 < n_iq:
-                    row += row_step
-                    store_turned(flat, row, lanes, re1, im1, turn[0, m + 1], turn[1, m + 1])
-                if m + 2 < n_iq:
-                    row += row_step
-                    store_turned(flat, row, lanes, re2, im2, turn[0, m + 2], turn[1, m + 2])
-                if m + 3 < n_iq:
-                    row += row_step
-                    store_turned(flat, row, lanes, re3, im3, turn[0, m + 3], turn[1, m + 3])
-
-
-@kernel
-def demodulate_iq(
-    iq: NDArray[np.complex64],
-    taps_re: Float32,
-    taps_im: Float32,
-    turn: Float32,
-    decimation: int,
-    out: Float32,
-) -> None:
-    """Complex samples (n_pulses, n_elements, n_samples) to the ensemble layout."""
-    n_pulses, n_elements, n_samples = iq.shape
-    n_iq, n_rows, _, lanes = out.shape
-    n_taps = taps_re.size
-    half = n_taps // 2
-    flat = out.reshape(-1)
-    record_re = np.zeros((n_samples + n_taps) * LANES, np.float32)
-    record_im = np.zeros((n_samples + n_taps) * LANES, np.float32)
-    for block in range(lanes // LANES):
-        first = block * LANES
-        record_re[:] = _ZERO
-        record_im[:] = _ZERO
-        for element in range(n_elements):
-            for begin in range(0, n_samples, _TRANSPOSED):
-                target_re = record_re[(half + begin) * LANES :]
-                target_im = record_im[(half + begin) * LANES :]
-                for lane in range(min(LANES, n_pulses - first)):
-                    source = iq[first + lane, element, begin : begin + _TRANSPOSED]
-                    for k in range(source.size):
-                        target_re[k * LANES + lane] = source[k].real
-                        target_im[k * LANES + lane] = source[k].imag
-            for m in range(n_iq):
-                re = im = every(_ZERO)
-                for k in range(n_taps):
-                    at = (m * decimation + k) * LANES
-                    x_re, x_im = load(record_re, at), load(record_im, at)
-                    re = multiply_add(every(taps_re[k]), x_re, re)
-                    im = multiply_add(every(taps_re[k]), x_im, im)
-                    re = multiply_add(every(-taps_im[k]), x_im, re)
-                    im = multiply_add(every(taps_im[k]), x_re, im)
-                row = (m * n_rows + element) * 2 * lanes + first
-                store_turned(flat, row, lanes, re, im, turn[0, m], turn[1, m])
-
-
-@kernel
-def records(packed: Float32, out: Float32) -> None:
-    """(n_samples, n_transmits + 1, 2, n_lanes) to (n_transmits, n_elements, 2 n_samples)."""
-    n_transmits, n_elements, _ = out.shape
-    for transmit in range(n_transmits):
-        for begin in range(0, n_elements, LANES):
-            target = out[transmit, begin : begin + LANES]
-            for m in range(packed.shape[0]):
-                re = packed[m, transmit, 0, begin : begin + LANES]
-                im = packed[m, transmit, 1, begin : begin + LANES]
-                for element in range(target.shape[0]):
-                    target[element, 2 * m] = re[element]
-                    target[element, 2 * m + 1] = im[element]
-
-
 # --- Doppler --------------------------------------------------------------------------------
+
+
+@kernel
+def _whole_registers(matrix: Float32, width: int) -> Float32:
+    """Rows of a filter, each filled up with zeros, one after the other."""
+    weights = aligned_scratch(matrix.shape[0] * width)
+    for k in range(matrix.shape[0]):
+        weights[k * width : k * width + matrix.shape[1]] = matrix[k]
+    return weights
 
 
 @kernel
@@ -201,42 +85,38 @@ def autocorrelate(iq: Float32, matrix: Float32, n_pulses: int, lags: Float32) ->
     """Wall filter, then R0, Re R1 and Im R1; an empty matrix is no filter."""
     n_depths, n_lines, _, lanes = iq.shape
     data = iq.reshape(-1)
-    weights = matrix.reshape(-1)
+    width = -(-lanes // LANES) * LANES
+    weights = _whole_registers(matrix, width)
     planes = lags.reshape(-1)
     n_pixels = n_depths * n_lines
-    # One block of zeros follows the last lane, for the shift.
-    re = np.zeros(lanes + LANES, np.float32)
-    im = np.zeros(lanes + LANES, np.float32)
-    share = np.zeros(lanes, np.float32)
+    share = aligned_scratch(width)
     share[:n_pulses] = _ONE / np.float32(n_pulses - 1)
     share[0] *= np.float32(0.5)
     share[n_pulses - 1] *= np.float32(0.5)
     scale = _ONE / np.float32(n_pulses - 1)
     zero = every(_ZERO)
+    n_rows = matrix.shape[0]
     for p in range(n_pixels):
         base = p * 2 * lanes
-        for block in range(0, lanes, LANES):
-            if matrix.shape[0] == 0:
-                block_re = load(data, base + block)
-                block_im = load(data, base + lanes + block)
+        r0 = r1_re = r1_im = next_re = next_im = zero
+        # Backwards: the shift takes in the first lane of the block after.
+        for block in range(width - LANES, -1, -LANES):
+            if n_rows == 0:
+                a_re = load_first(data, base + block, lanes - block)
+                a_im = load_first(data, base + lanes + block, lanes - block)
             else:
-                block_re = block_im = zero
-                for k in range(n_pulses):
-                    row = load(weights, k * lanes + block)
-                    block_re = multiply_add(every(data[base + k]), row, block_re)
-                    block_im = multiply_add(every(data[base + lanes + k]), row, block_im)
-            store(re, block, block_re)
-            store(im, block, block_im)
-        r0 = r1_re = r1_im = zero
-        for block in range(0, lanes, LANES):
-            a_re, a_im = load(re, block), load(im, block)
-            b_re = shifted(a_re, load(re, block + LANES))
-            b_im = shifted(a_im, load(im, block + LANES))
+                a_re = a_im = zero
+                for k in range(n_rows):
+                    row = load(weights, k * width + block)
+                    a_re = multiply_add(every(data[base + k]), row, a_re)
+                    a_im = multiply_add(every(data[base + lanes + k]), row, a_im)
+            b_re, b_im = shifted(a_re, next_re), shifted(a_im, next_im)
             energy = multiply_add(a_im, a_im, multiply_add(a_re, a_re, zero))
             r0 = multiply_add(load(share, block), energy, r0)
             r1_re = multiply_add(b_im, a_im, multiply_add(b_re, a_re, r1_re))
             r1_im = multiply_add(b_im, a_re, r1_im)
             r1_im = subtract(r1_im, multiply_add(b_re, a_im, zero))
+            next_re, next_im = a_re, a_im
         planes[p] = total(r0)
         planes[n_pixels + p] = total(r1_re) * scale
         planes[2 * n_pixels + p] = total(r1_im) * scale
@@ -255,11 +135,13 @@ def correlation(iq: Float32, n_pulses: int, sums: NDArray[np.float64]) -> None:
         end = min(begin + _TILE, n_pixels)
         for j in range(0, n_pulses, 4):
             for block in range(0, lanes, LANES):
+                n_used = min(LANES, lanes - block)
                 re0 = re1 = re2 = re3 = zero
                 im0 = im1 = im2 = im3 = zero
                 for p in range(begin, end):
                     at = p * 2 * lanes
-                    x, y = load(data, at + block), load(data, at + lanes + block)
+                    x = load_first(data, at + block, n_used)
+                    y = load_first(data, at + lanes + block, n_used)
                     a, b = every(data[at + j]), every(data[at + lanes + j])
                     re0 = multiply_add(b, y, multiply_add(a, x, re0))
                     im0 = subtract(multiply_add(b, x, im0), multiply_add(a, y, zero))
@@ -281,7 +163,7 @@ def correlation(iq: Float32, n_pulses: int, sums: NDArray[np.float64]) -> None:
                 store(part, 6 * LANES, im2)
                 store(part, 7 * LANES, im3)
                 for row in range(4):
-                    for lane in range(LANES):
+                    for lane in range(n_used):
                         sums[0, j + row, block + lane] += part[row * LANES + lane]
                         sums[1, j + row, block + lane] += part[(row + 4) * LANES + lane]
 
@@ -291,30 +173,32 @@ def autocorrelate_complex(iq: Float32, matrix: Float32, n_pulses: int, lags: Flo
     """:func:`autocorrelate` for a complex filter, (2, n_pulses, n_lanes)."""
     n_depths, n_lines, _, lanes = iq.shape
     data = iq.reshape(-1)
-    weights = matrix.reshape(-1)
+    width = -(-lanes // LANES) * LANES
+    weights_re = _whole_registers(matrix[0], width)
+    weights_im = _whole_registers(matrix[1], width)
     # One depth at a time stays in the cache.
-    filtered = np.empty((1, n_lines, 2, lanes), np.float32)
+    filtered = np.empty((1, n_lines, 2, width), np.float32)
     flat = filtered.reshape(-1)
-    unfiltered = np.empty((0, lanes), np.float32)
+    unfiltered = np.empty((0, width), np.float32)
     row_lags = np.empty((3, 1, n_lines), np.float32)
     one = every(_ONE)
     for depth in range(n_depths):
         for p in range(n_lines):
-            to = p * 2 * lanes
-            base = depth * n_lines * 2 * lanes + to
-            for block in range(0, lanes, LANES):
+            to = p * 2 * width
+            base = (depth * n_lines + p) * 2 * lanes
+            for block in range(0, width, LANES):
                 # Four sums, so that none waits for the one before.
                 re = im = other_re = other_im = every(_ZERO)
                 for k in range(n_pulses):
-                    w_re = load(weights, k * lanes + block)
-                    w_im = load(weights, (n_pulses + k) * lanes + block)
+                    w_re = load(weights_re, k * width + block)
+                    w_im = load(weights_im, k * width + block)
                     x, y = every(data[base + k]), every(data[base + lanes + k])
                     re = multiply_add(x, w_re, re)
                     im = multiply_add(x, w_im, im)
                     other_re = multiply_add(y, w_im, other_re)
                     other_im = multiply_add(y, w_re, other_im)
                 store(flat, to + block, subtract(re, other_re))
-                store(flat, to + lanes + block, multiply_add(one, other_im, im))
+                store(flat, to + width + block, multiply_add(one, other_im, im))
         autocorrelate(filtered, unfiltered, n_pulses, row_lags)
         lags[:, depth] = row_lags[:, 0]
 
@@ -396,12 +280,44 @@ def mean_power(iq: Float32, n_pulses: int, out: Float32) -> None:
     data = iq.reshape(-1)
     flat = out.reshape(-1)
     scale = _ONE / np.float32(n_pulses)
+    n_left = 2 * lanes % LANES
     for p in range(flat.size):
         energy = every(_ZERO)
-        for block in range(p * 2 * lanes, (p + 1) * 2 * lanes, LANES):
+        end = (p + 1) * 2 * lanes
+        for block in range(p * 2 * lanes, end - n_left, LANES):
             x = load(data, block)
             energy = multiply_add(x, x, energy)
+        if n_left > 0:
+            x = load_first(data, end - n_left, n_left)
+            energy = multiply_add(x, x, energy)
         flat[p] = total(energy) * scale
+
+
+@kernel
+def quantise(iq: Float32, n_pulses: int, peak: Float32, samples: NDArray[np.int16]) -> None:
+    """Int16 samples (..., n_pulses) of (..., n_lanes), and the magnitude of the largest."""
+    lanes = iq.shape[-1]
+    data = iq.reshape(-1)
+    out = samples.reshape(-1)
+    n_rows = data.size // lanes
+    largest = every(_ZERO)
+    for at in range(0, data.size, LANES):
+        largest = larger_magnitude(largest, load_first(data, at, data.size - at))
+    found = np.empty(LANES, np.float32)
+    store(found, 0, largest)
+    peak[0] = found.max()
+    scale = _LARGEST_INT16 / peak[0] if peak[0] > _ZERO else _ZERO
+    factor, zero = every(scale), every(_ZERO)
+    for row in range(n_rows):
+        for first in range(0, n_pulses, LANES):
+            # Values beyond the row are written over by the next one; the last has none.
+            to = row * n_pulses + first
+            if to + LANES <= out.size:
+                values = load_first(data, row * lanes + first, lanes - first)
+                store_rounded(out, to, multiply_add(factor, values, zero))
+            else:
+                for lane in range(first, n_pulses):
+                    out[row * n_pulses + lane] = np.rint(data[row * lanes + lane] * scale)
 
 
 @reordered

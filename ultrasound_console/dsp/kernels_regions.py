@@ -15,6 +15,8 @@ from .lanes_numba import kernel
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
+# Keys and places of an open hash table: room to work in.
+Table = tuple[NDArray[np.int64], Int32]
 
 MAX_FOLD = 4
 # Fold differences between two neighbours are -MAX_STEP ... MAX_STEP.
@@ -36,7 +38,7 @@ def _root_of(parent: Int32, i: int) -> int:
 
 
 @kernel
-def label(velocity: Float32, mask: Bool, tile: int, labels: Int32) -> int:
+def label(velocity: Float32, mask: Bool, tile: int, parent: Int32, labels: Int32) -> int:
     """Label the 4-connected patches of one tile whose velocity is in one quarter of [-1, 1).
 
     Parameters
@@ -45,6 +47,8 @@ def label(velocity: Float32, mask: Bool, tile: int, labels: Int32) -> int:
     mask : (n_depths, n_lines) bool
     tile : int
         Patches end at the borders of tiles of this many pixels a side.
+    parent : (n_depths * n_lines,) int32
+        Room to work in.
     labels : (n_depths, n_lines) int32
         Filled with 0 ... n - 1, and -1 outside the mask.
 
@@ -54,20 +58,21 @@ def label(velocity: Float32, mask: Bool, tile: int, labels: Int32) -> int:
         n.
     """
     n_rows, n_columns = mask.shape
-    parent = np.empty(n_rows * n_columns, np.int32)
-    sectors = np.empty((n_rows, n_columns), np.int8)
+    # Of this row and the one above.
+    sectors = np.empty((2, n_columns), np.int8)
     n = 0
     for i in range(n_rows):
+        here, above = sectors[i % 2], sectors[1 - i % 2]
         for j in range(n_columns):
             if not mask[i, j]:
                 labels[i, j] = -1
-                sectors[i, j] = -1
+                here[j] = -1
                 continue
             sector = int((velocity[i, j] + _ONE) * np.float32(0.5 * _SECTORS))
             sector = min(max(sector, 0), _SECTORS - 1)
-            sectors[i, j] = sector
-            up = labels[i - 1, j] if i % tile and sectors[i - 1, j] == sector else -1
-            left = labels[i, j - 1] if j % tile and sectors[i, j - 1] == sector else -1
+            here[j] = sector
+            up = labels[i - 1, j] if i % tile and above[j] == sector else -1
+            left = labels[i, j - 1] if j % tile and here[j - 1] == sector else -1
             if up < 0 and left < 0:
                 parent[n] = n
                 labels[i, j] = n
@@ -97,13 +102,21 @@ def label(velocity: Float32, mask: Bool, tile: int, labels: Int32) -> int:
 
 
 @kernel
+def sizes(labels: Int32, out: Int32) -> None:
+    """Count the pixels of each label from 0 on."""
+    out[:] = 0
+    flat = labels.reshape(-1)
+    for k in range(flat.size):
+        if flat[k] >= 0:
+            out[flat[k]] += 1
+
+
+@kernel
 def drop_tiny(labels: Int32, n: int, tiny: int) -> int:
     """Take patches below a size out and number the others again; return how many are left."""
     flat = labels.reshape(-1)
-    size = np.zeros(n, np.int32)
-    for k in range(flat.size):
-        if flat[k] >= 0:
-            size[flat[k]] += 1
+    size = np.empty(n, np.int32)
+    sizes(labels, size)
     numbers = np.empty(n, np.int32)
     n_left = 0
     for r in range(n):
@@ -146,29 +159,8 @@ def _slot_of(keys: NDArray[np.int64], key: int) -> int:
 
 
 @kernel
-def _empty_table(n: int) -> NDArray[np.int64]:
-    size = 16
-    while size < 2 * n:
-        size *= 2
-    return np.full(size, -1, np.int64)
-
-
-@kernel
-def borders(
-    velocity: Float32, weight: Float32, labels: Int32, n_regions: int
-) -> tuple[Int32, Float32, Float32]:
-    """Collect the votes of all pixel pairs along the border of every two regions.
-
-    Returns
-    -------
-    pairs : (n_pairs, 2) int32
-        Regions a < b.
-    votes : (n_pairs, N_STEPS) float32
-        Evidence for fold(b) - fold(a) = -2 MAX_FOLD ... 2 MAX_FOLD: for the step that brings two
-        pixels closest, their weights times one minus the squared velocity step that remains.
-    lengths : (n_pairs,) float32
-        Pixel pairs along the border.
-    """
+def border_length(labels: Int32) -> int:
+    """Count the pixel pairs along all borders between regions."""
     n_rows, n_columns = labels.shape
     n = 0
     for i in range(n_rows):
@@ -179,11 +171,46 @@ def borders(
                     n += 1
                 if i + 1 < n_rows and labels[i + 1, j] >= 0 and labels[i + 1, j] != a:
                     n += 1
-    keys = _empty_table(n)
-    places = np.empty(keys.size, np.int32)
-    pairs = np.empty((n, 2), np.int32)
-    votes = np.zeros((n, N_STEPS), np.float32)
-    lengths = np.zeros(n, np.float32)
+    return n
+
+
+@kernel
+def borders(
+    velocity: Float32,
+    weight: Float32,
+    labels: Int32,
+    n_regions: int,
+    table: Table,
+    pairs: Int32,
+    votes: Float32,
+    lengths: Float32,
+) -> int:
+    """Collect the votes of all pixel pairs along the border of every two regions.
+
+    Parameters
+    ----------
+    velocity, weight : (n_depths, n_lines) float32
+    labels : (n_depths, n_lines) int32
+    n_regions : int
+    table : tuple of (size,) int64 and int32
+        Room to work in; the size is a power of two, at least twice the :func:`border_length`.
+    pairs : (n, 2) int32
+        Filled with regions a < b.
+    votes : (n, N_STEPS) float32
+        Filled with evidence for fold(b) - fold(a) = -2 MAX_FOLD ... 2 MAX_FOLD: for the step that
+        brings two pixels closest, their weights times one minus the squared velocity step that
+        remains.
+    lengths : (n,) float32
+        Filled with the pixel pairs along each border.
+
+    Returns
+    -------
+    int
+        Pairs of regions with a common border.
+    """
+    n_rows, n_columns = labels.shape
+    keys, places = table
+    keys[:] = -1
     n_pairs = 0
     for i in range(n_rows):
         for j in range(n_columns):
@@ -215,18 +242,21 @@ def borders(
                     places[slot] = n_pairs
                     pairs[n_pairs, 0] = low
                     pairs[n_pairs, 1] = high
+                    votes[n_pairs] = _ZERO
+                    lengths[n_pairs] = _ZERO
                     n_pairs += 1
                 p = places[slot]
                 votes[p, step + MAX_STEP] += (
                     weight[i, j] * weight[y, x] * max(_ZERO, _ONE - rest * rest)
                 )
                 lengths[p] += _ONE
-    return pairs[:n_pairs], votes[:n_pairs], lengths[:n_pairs]
+    return n_pairs
 
 
 @kernel
 def merge(
     size: Int32,
+    table: Table,
     pairs: Int32,
     votes: Float32,
     lengths: Float32,
@@ -244,6 +274,8 @@ def merge(
     ----------
     size : (n_regions,) int32
         Pixels; changed in place.
+    table
+        Room to work in, as large as for :func:`borders`.
     pairs, votes, lengths
         From :func:`borders`; changed in place, the first ``n_left`` remain between components.
     clear : float
@@ -337,7 +369,7 @@ def merge(
                 a = root[a]
             root[r] = a
             offset[r] = shift
-        n_left = _gather(root, offset, pairs, votes, lengths, lead, step, n_left)
+        n_left = _gather(root, offset, table, pairs, votes, lengths, lead, step, n_left)
     return root, offset, n_left
 
 
@@ -353,6 +385,7 @@ def _fits(lowest: Int32, highest: Int32, a: int, b: int, shift: int) -> bool:
 def _gather(
     root: Int32,
     offset: Int32,
+    table: Table,
     pairs: Int32,
     votes: Float32,
     lengths: Float32,
@@ -363,8 +396,11 @@ def _gather(
     """Rewrite pairs in terms of roots and add up those that became the same, in place."""
     n_regions = root.size
     moved = np.empty(N_STEPS, np.float32)
-    keys = _empty_table(n_pairs)
-    places = np.empty(keys.size, np.int32)
+    n_slots = 16
+    while n_slots < 2 * n_pairs:
+        n_slots *= 2
+    keys, places = table[0][:n_slots], table[1][:n_slots]
+    keys[:] = -1
     n_left = 0
     for p in range(n_pairs):
         a = root[pairs[p, 0]]

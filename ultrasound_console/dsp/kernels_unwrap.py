@@ -212,6 +212,7 @@ def round_to_surroundings(
     labels: Int32,
     fold_of: Int32,
     window: Float32,
+    sums: Float32,
     out: NDArray[np.int8],
 ) -> None:
     """Fold of each flow pixel that brings it nearest to the unfolded velocity around it.
@@ -226,12 +227,13 @@ def round_to_surroundings(
     fold_of : (n_regions,) int32
     window : (2 n + 1,) float32
         Weights of the mean along either axis.
+    sums : (2, n_depths + 2 n, n_lines) float32
+        Zeros to work in.
     out : (n_depths, n_lines) int8
         0 outside the flow.
     """
     n_rows, n_columns = velocity.shape
     half = window.size // 2
-    sums = np.zeros((2, n_rows + 2 * half, n_columns), np.float32)
     padded = np.zeros((2, n_columns + 2 * half), np.float32)
     for i in range(n_rows):
         any_region = False

@@ -19,7 +19,7 @@ from numba.core import types
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
-from .arrays import LANES
+from .arrays import ALIGNMENT_BYTES, LANES
 
 _Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
 
@@ -64,16 +64,16 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, fe_type, _VECTOR)
 
 
-def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def _pointer(context: Any, builder: Any, signature: Any, args: Any, vector: Any = _VECTOR) -> Any:
     """Address of ``array[index]`` as a pointer to a vector."""
     data = context.make_array(signature.args[0])(context, builder, args[0]).data
     index = context.cast(builder, args[1], signature.args[1], types.intp)
-    return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
 
 
 def _splat(builder: Any, value: Any, vector: Any = _VECTOR) -> Any:
     first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _INT32(0))
-    order = ir.Constant(_INTEGERS, [0] * LANES)
+    order = ir.Constant(ir.VectorType(_INT32, vector.count), [0] * vector.count)
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), order)
 
 
@@ -84,6 +84,67 @@ def _load(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]
         return loaded
 
     return _LANES(array, index), codegen
+
+
+def _first_lanes(context: Any, builder: Any, count: Any, count_type: Any) -> Any:
+    """Mask of the first ``count`` lanes."""
+    n = builder.trunc(context.cast(builder, count, count_type, types.int64), _INT32)
+    return builder.icmp_signed("<", _LANE_NUMBERS, _splat(builder, n, _INTEGERS))
+
+
+def _masked(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    masked = builder.module.declare_intrinsic(f"llvm.masked.{name}.v{LANES}f32.p0", (), kind)
+    return builder.call(masked, arguments)
+
+
+def _load_first(typing: Any, array: Any, index: Any, count: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature, args)
+        mask = _first_lanes(context, builder, args[2], count)
+        zeros = ir.Constant(_VECTOR, [0.0] * LANES)
+        return _masked(builder, "load", _VECTOR, [pointer, _INT32(_UNALIGNED), mask, zeros])
+
+    return _LANES(array, index, count), codegen
+
+
+def _store_first(
+    typing: Any, array: Any, index: Any, count: Any, value: Any
+) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature, args)
+        mask = _first_lanes(context, builder, args[2], count)
+        arguments = [args[3], pointer, _INT32(_UNALIGNED), mask]
+        _masked(builder, "store", ir.VoidType(), arguments)
+        return context.get_dummy_value()
+
+    return types.void(array, index, count, value), codegen
+
+
+def _store_rounded(
+    typing: Any, array: Any, index: Any, value: Any
+) -> tuple[Any, Callable[..., Any]]:
+    shorts = ir.VectorType(ir.IntType(16), LANES)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        rint = builder.module.declare_intrinsic(f"llvm.rint.v{LANES}f32", (), kind)
+        rounded = builder.fptosi(builder.call(rint, [args[2]]), _INTEGERS)
+        pointer = _pointer(context, builder, signature, args, shorts)
+        builder.store(builder.trunc(rounded, shorts), pointer).align = 2
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), codegen
+
+
+def _larger_magnitude(typing: Any, a: Any, b: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        magnitude = builder.module.declare_intrinsic(f"llvm.fabs.v{LANES}f32", (), kind)
+        b = builder.call(magnitude, [args[1]])
+        return builder.select(builder.fcmp_ordered(">", args[0], b), args[0], b)
+
+    return _LANES(a, b), codegen
 
 
 def _store(typing: Any, array: Any, index: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
@@ -154,8 +215,7 @@ def _where_equal(typing: Any, a: Any, b: Any, value: Any) -> tuple[Any, Callable
 
 def _first(typing: Any, count: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        n = builder.trunc(context.cast(builder, args[0], count, types.int64), _INT32)
-        inside = builder.icmp_signed("<", _LANE_NUMBERS, _splat(builder, n, _INTEGERS))
+        inside = _first_lanes(context, builder, args[0], count)
         return builder.select(inside, args[1], ir.Constant(_VECTOR, [0.0] * LANES))
 
     return _LANES(count, value), codegen
@@ -208,6 +268,51 @@ def _load_quads(typing: Any, array: Any, index: Any, part: Any) -> tuple[Any, Ca
     return _LANES(array, index, types.int64), codegen
 
 
+def _load_samples(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    number = array.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(context.get_data_type(number), LANES)
+        loaded = builder.load(_pointer(context, builder, signature, args, vector))
+        loaded.align = number.bitwidth // 8
+        if number in types.signed_domain:
+            return builder.sitofp(loaded, _VECTOR)
+        return builder.uitofp(loaded, _VECTOR) if number in types.unsigned_domain else loaded
+
+    return _LANES(array, index), codegen
+
+
+def _store_quads(
+    typing: Any, array: Any, index: Any, step: Any, a: Any, b: Any, c: Any, d: Any
+) -> tuple[Any, Callable[..., Any]]:
+    quad = ir.VectorType(_FLOAT, 4)
+    # Within every four lanes, as processors do it in one instruction.
+    fours = range(0, LANES, 4)
+    low = [k + i for k in fours for i in (0, LANES, 1, LANES + 1)]
+    high = [k + i for k in fours for i in (2, LANES + 2, 3, LANES + 3)]
+    first = [k + i for k in fours for i in (0, 1, LANES, LANES + 1)]
+    second = [k + i for k in fours for i in (2, 3, LANES + 2, LANES + 3)]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def mixed(x: Any, y: Any, order: list[int]) -> Any:
+            return builder.shuffle_vector(x, y, ir.Constant(_INTEGERS, order))
+
+        data = context.make_array(array)(context, builder, args[0]).data
+        one, two, three, four = args[3:]
+        halves = [(mixed(one, two, order), mixed(three, four, order)) for order in (low, high)]
+        turned = [mixed(*half, order) for half in halves for order in (first, second)]
+        for k in range(LANES):
+            lanes = [4 * (k // 4) + i for i in range(4)]
+            order = ir.Constant(ir.VectorType(_INT32, 4), lanes)
+            values = builder.shuffle_vector(turned[k % 4], turned[k % 4], order)
+            at = builder.add(args[1], builder.mul(args[2], ir.IntType(64)(k)))
+            pointer = builder.bitcast(builder.gep(data, [at]), quad.as_pointer())
+            builder.store(values, pointer).align = _UNALIGNED
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, a, b, c, d), codegen
+
+
 def _spread(typing: Any, a: Any, b: Any, part: Any) -> tuple[Any, Callable[..., Any]]:
     number = part.literal_value
     order = [
@@ -245,8 +350,35 @@ def _total_even(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
     return types.float32(a), codegen
 
 
+def _prefetch(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        index = context.cast(builder, args[1], signature.args[1], types.intp)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch.p0", (), kind)
+        address = builder.bitcast(builder.gep(data, [index]), byte)
+        # To be read; wanted in all caches; data.
+        builder.call(prefetch, [address, _INT32(0), _INT32(3), _INT32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
 load: Any = intrinsic(_load)
 """``load(array, index)``: 16 values of a flat float32 array."""
+load_samples: Any = intrinsic(_load_samples)
+"""``load_samples(array, index)``: 16 integers or float32, side by side in memory, as float32."""
+store_quads: Any = intrinsic(_store_quads)
+"""``store_quads(array, index, step, a, b, c, d)``: lane k of all goes to ``index + k step``."""
+load_first: Any = intrinsic(_load_first)
+"""``load_first(array, index, count)``: the first of 16 values, and 0 in the lanes after them."""
+store_first: Any = intrinsic(_store_first)
+"""``store_first(array, index, count, lanes)``: write the first lanes to a flat float32 array."""
+store_rounded: Any = intrinsic(_store_rounded)
+"""``store_rounded(array, index, lanes)``: write 16 values, rounded, to a flat int16 array."""
+larger_magnitude: Any = intrinsic(_larger_magnitude)
+"""``larger_magnitude(a, b)``: the larger of a and the magnitude of b."""
 store: Any = intrinsic(_store)
 """``store(array, index, lanes)``: write 16 values to a flat float32 array."""
 every: Any = intrinsic(_every)
@@ -276,15 +408,13 @@ load_quads: Any = intrinsic(_load_quads)
 """``load_quads(array, index, k)``: 4 values from each of ``index[k]`` ... ``index[k + 3]``."""
 spread: Any = intrinsic(prefer_literal=True)(_spread)
 """``spread(a, b, part)``: a a b b of the four lanes from ``4 part`` on (a literal)."""
+prefetch: Any = intrinsic(_prefetch)
+"""``prefetch(array, index)``: bring a place into the cache; it may lie beyond the array."""
 
 
 @kernel
-def store_turned(
-    flat: NDArray[np.float32], at: int, lanes: int, re: Any, im: Any, turn_re: Any, turn_im: Any
-) -> None:
-    """Write (re + i im)(turn_re + i turn_im)."""
-    zero = every(np.float32(0.0))
-    turned_re = multiply_add(every(-turn_im), im, multiply_add(every(turn_re), re, zero))
-    turned_im = multiply_add(every(turn_im), re, multiply_add(every(turn_re), im, zero))
-    store(flat, at, turned_re)
-    store(flat, at + lanes, turned_im)
+def aligned_scratch(n: int) -> NDArray[np.float32]:
+    """Zeros for a kernel's own use; their registers lie within cache lines."""
+    raw = np.zeros(n + LANES, np.float32)
+    first = (-raw.ctypes.data % ALIGNMENT_BYTES) // raw.itemsize
+    return raw[first : first + n]

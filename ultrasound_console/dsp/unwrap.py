@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from . import kernels_evidence as evidence
 from . import kernels_regions as regions
 from . import kernels_unwrap as folds
+from .arrays import aligned_empty, aligned_zeros
 
 MAX_FOLD = regions.MAX_FOLD
 
@@ -61,6 +62,7 @@ _SWEEPS = 4
 _MESSAGES = 8000
 _DAMPING = 0.3
 _TOLERANCE = 0.01
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _WINDOW = np.exp(-0.5 * (np.arange(-4, 5) / 2.0) ** 2).astype(np.float32)
 
 
@@ -117,22 +119,25 @@ def unwrap(
     # Writable and contiguous: one compiled version of every kernel.
     velocity = np.require(velocity, np.float32, ["C", "W"])
     flow = np.require(flow, np.bool_, ["C", "W"])
-    coherence = np.clip(coherence, 0.0, 1.0).astype(np.float32)
-    fold = np.zeros(flow.shape, np.int8)
-    confidence = np.zeros(flow.shape, np.float32)
-    abstained = np.zeros(flow.shape, np.bool_)
+    coherence = np.clip(coherence, _ZERO, _ONE, out=aligned_empty(flow.shape))
+    fold = aligned_zeros(flow.shape, np.int8)
+    confidence = aligned_zeros(flow.shape)
+    abstained = aligned_zeros(flow.shape, np.bool_)
 
-    weight = coherence + np.float32(_LEAST_WEIGHT)
-    labels = np.empty(flow.shape, np.int32)
-    n_regions = regions.label(velocity, flow, _TILE, labels)
+    weight = np.add(coherence, np.float32(_LEAST_WEIGHT), out=aligned_empty(flow.shape))
+    labels = aligned_empty(flow.shape, np.int32)
+    parent = aligned_empty((flow.size,), np.int32)
+    n_regions = regions.label(velocity, flow, _TILE, parent, labels)
     if n_regions > _MANY_REGIONS:
         n_regions = regions.drop_tiny(labels, n_regions, _TINY)
     if n_regions == 0:
         return Unwrapped(fold, confidence, abstained, ())
 
-    pairs, votes, lengths = regions.borders(velocity, weight, labels, n_regions)
-    size = np.bincount(labels[labels >= 0], minlength=n_regions).astype(np.int32)
-    root, offset, n_links = regions.merge(size, pairs, votes, lengths, _CLEAR, _SHARE, _TINY)
+    table, pairs, votes, lengths = _borders(velocity, weight, labels, n_regions)
+    size = np.empty(n_regions, np.int32)
+    regions.sizes(labels, size)
+    limits = _SHARE, _TINY
+    root, offset, n_links = regions.merge(size, table, pairs, votes, lengths, _CLEAR, *limits)
     number = np.empty(n_regions, np.int32)
     n_components = folds.number_roots(root, number)
     links, votes, lengths = number[pairs[:n_links]], votes[:n_links], lengths[:n_links]
@@ -140,16 +145,20 @@ def unwrap(
     # Components are joined further only to see whether their walls agree.
     copies = links.copy(), votes.copy(), lengths.copy()
     size = size[root == np.arange(n_regions)]
-    group, group_offset, _ = regions.merge(size, *copies, _CLEAR_FOR_WALLS, _SHARE, _TINY)
-    cost = np.zeros((n_regions, evidence.N_FOLDS), np.float32)
+    group, group_offset, _ = regions.merge(size, table, *copies, _CLEAR_FOR_WALLS, *limits)
+    cost = aligned_zeros((_rounded_up(n_regions), evidence.N_FOLDS))[:n_regions]
+    shares = aligned_zeros((_rounded_up(n_regions), 2 * regions.N_STEPS))[:n_regions]
     walls = evidence.wall_samples(
         velocity, weight, flow, _holes(flow, pixel_m), _wall_reach(pixel_m)
     )
     group = group[number]
     group_offset = offset + group_offset[number]
-    trust = evidence.wall_costs(labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, cost)
+    trust = evidence.wall_costs(
+        labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, shares, cost
+    )
     if previous is None:
-        previous = np.full(flow.shape, np.nan, np.float32)
+        previous = aligned_empty(flow.shape)
+        previous.fill(np.nan)
     previous = np.require(previous, np.float32, ["C", "W"])
     energy = (_ENERGY * (1.0 - 0.5 * trust[group])).astype(np.float32)
     evidence.area_costs(velocity, weight, labels, previous, _MEMORY, energy, cost)
@@ -159,11 +168,32 @@ def unwrap(
     folds.propagate(cost, links, votes, _MESSAGES, _DAMPING, _TOLERANCE, fold_of)
     lead = folds.settle(cost, links, votes, _SWEEPS, fold_of)
     fold_of = np.clip(offset + fold_of[number], -MAX_FOLD, MAX_FOLD).astype(np.int32)
-    folds.round_to_surroundings(velocity, weight, flow, labels, fold_of, _WINDOW, fold)
+    sums = aligned_zeros((2, flow.shape[0] + _WINDOW.size - 1, flow.shape[1]))
+    folds.round_to_surroundings(velocity, weight, flow, labels, fold_of, _WINDOW, sums, fold)
     n_undecided = folds.conclude(
         labels, number, lead, coherence, flow, _LEAST_LEAD, fold, confidence, abstained
     )
     return Unwrapped(fold, confidence, abstained, _notes(n_undecided, flow, abstained))
+
+
+def _rounded_up(n: int) -> int:
+    """Power of two from ``n`` on: blocks of few sizes are used again from frame to frame."""
+    return 1 << max(0, n - 1).bit_length()
+
+
+def _borders(
+    velocity: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    n_regions: int,
+) -> tuple[regions.Table, NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Room for a table, pairs of regions with a common border, their votes and its length."""
+    n_most = max(8, _rounded_up(regions.border_length(labels)))
+    table = aligned_empty((2 * n_most,), np.int64), aligned_empty((2 * n_most,), np.int32)
+    pairs, lengths = aligned_empty((n_most, 2), np.int32), aligned_empty((n_most,))
+    votes = aligned_empty((n_most, regions.N_STEPS))
+    n = regions.borders(velocity, weight, labels, n_regions, table, pairs, votes, lengths)
+    return table, pairs[:n], votes[:n], lengths[:n]
 
 
 def _notes(
@@ -182,9 +212,11 @@ def _wall_reach(pixel_m: tuple[float, float]) -> tuple[int, int]:
 
 def _holes(flow: NDArray[np.bool_], pixel_m: tuple[float, float]) -> NDArray[np.bool_]:
     """Gaps in the flow that are no walls."""
-    outside = ~flow
-    labels = np.empty(flow.shape, np.int32)
-    n = regions.label(np.zeros(flow.shape, np.float32), outside, max(flow.shape), labels)
-    holes = np.empty(flow.shape, np.bool_)
+    outside: NDArray[np.bool_] = aligned_empty(flow.shape, np.bool_)
+    holes: NDArray[np.bool_] = aligned_empty(flow.shape, np.bool_)
+    np.logical_not(flow, out=outside)
+    labels = aligned_empty(flow.shape, np.int32)
+    parent = aligned_empty((flow.size,), np.int32)
+    n = regions.label(aligned_zeros(flow.shape), outside, max(flow.shape), parent, labels)
     regions.enclosed(labels, n, int(_LARGEST_HOLE_M2 / (pixel_m[0] * pixel_m[1])), holes)
     return holes

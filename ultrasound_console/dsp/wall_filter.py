@@ -75,6 +75,22 @@ def strongest(kind: str, n_pulses: int) -> str:
     return NONE if order < 0 else f"{_POLYNOMIAL}{order}"
 
 
+def in_force(kind: str, requested_prf: float, n_pulses: int) -> str:
+    """Filter that an ensemble gets: the one named, or the nearest to a requested cut-off.
+
+    Parameters
+    ----------
+    kind : str
+        Taken as far as the ensemble allows, see :func:`strongest`.
+    requested_prf : float
+        Cut-off over PRF; 0 leaves the choice to ``kind``, and more than 0.5 counts as 0.5.
+    n_pulses : int
+    """
+    if requested_prf <= 0.0:
+        return strongest(kind, n_pulses)
+    return nearest(min(requested_prf, 0.5), n_pulses)
+
+
 def nearest(cutoff_prf: float, n_pulses: int) -> str:
     """Regression filter whose cut-off is nearest, as a ratio, to the requested one.
 

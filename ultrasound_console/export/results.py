@@ -75,6 +75,9 @@ class ResultsWriter:
         self._add("bmode_db", _resampled(frame.bmode_db, bmode_grid, self._acquisition.colour_grid))
         self._add("fold", frame.fold)
         self._add("status", frame.status)
+        if frame.frequency_factor is not None:
+            # Velocities in the file are those of f0: this multiplies them.
+            self._add("frequency_factor", frame.frequency_factor)
         self._add("time_s", np.float64(frame.time_s))
         self._add("frame_prf_hz", np.float64(frame.acquisition.prf_hz))
         if frame.truth_m_s is not None and frame.vessel_mask is not None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp import bmode, flash, wall_filter
+from ..dsp import bmode, flash, local_frequency, persistence
 from ..dsp import doppler as estimator
-from ..dsp.unwrap import unwrap
-from ..frames import DopplerFrame, Float32, IqFrame, Status
+from ..dsp.arrays import aligned_empty, aligned_zeros
+from ..dsp.kernels_picture import leave_out, mark_status, remembered
+from ..dsp.unwrap import Unwrapped, unwrap
+from ..frames import Acquisition, DopplerFrame, Float32, IqFrame, Status
 from ..settings import ProcessingSettings
-from .checks import PipelineError, Stopwatch, check_acquisition, check_iq
+from .checks import Stopwatch
+from .estimates import Estimates, estimate
 
 # The grey reference and the noise floor follow the scene with this time constant.
 _LEVEL_TIME_S = 1.0
-# A previous frame older than this says nothing about the folds of this one.
+# A previous frame older than this says nothing about this one.
 _LONGEST_MEMORY_S = 0.5
 _NOISE_PERCENTILE = 5.0
 # A note is due when more than this share of the flow is left out as a flash.
@@ -24,10 +28,18 @@ _FLASH_SHARE = 0.5
 _LOWEST_POWER_DB = -30.0
 # Level that stands for "no signal at all".
 _SILENCE_DB = -200.0
+# Speckle is judged over a window of this side: several speckle cells, and less than most vessels.
+_SPECKLE_WINDOW_M = 1.2e-3
+_WIDEST_HALF_WINDOW = 8
+_CODES = int(Status.NO_FLOW), int(Status.KEPT), int(Status.CORRECTED), int(Status.ABSTAINED)
+_KNOWN = int(Status.KEPT), int(Status.CORRECTED)
 
 
 def doppler(
-    iq: IqFrame, processing: ProcessingSettings, previous: DopplerFrame | None
+    iq: IqFrame,
+    processing: ProcessingSettings,
+    previous: DopplerFrame | None,
+    estimates: Estimates | None = None,
 ) -> DopplerFrame:
     """Wall filter, velocity estimate, de-aliasing and grey picture of one frame.
 
@@ -36,7 +48,9 @@ def doppler(
     iq : IqFrame
     processing : ProcessingSettings
     previous : DopplerFrame or None
-        The frame before; its folds and levels carry on where it is recent and alike.
+        The frame before; its folds, levels and averages carry on where it is recent and alike.
+    estimates : Estimates, optional
+        Of this frame with these settings, if they have been made already.
 
     Returns
     -------
@@ -47,56 +61,61 @@ def doppler(
     PipelineError
         IQ of the wrong shape, or not finite.
     """
-    acquisition = iq.acquisition
-    check_acquisition(acquisition)
-    check_iq(iq)
-    watch = Stopwatch()
-    notes: list[str] = []
-    n_pulses = acquisition.n_pulses
-    kind = wall_filter.strongest(processing.wall_filter, n_pulses)
-    if kind != processing.wall_filter:
-        notes.append(f"wall filter {kind}: {n_pulses} pulses are too few for a higher order")
+    if estimates is None:
+        estimates = estimate(iq, processing)
+    iq, kind, maps = estimates.iq, estimates.kind, estimates.maps
+    acquisition, watch, notes = iq.acquisition, Stopwatch(), list(estimates.notes)
+    n_pulses, pixel_m = acquisition.n_pulses, acquisition.colour_grid.pixel_size_m
+    like = previous if _is_alike(previous, iq, processing) else None
+    elapsed_s = 0.0 if like is None else iq.time_s - like.time_s
 
-    with watch.stage("velocity"):
-        pixel_m = acquisition.colour_grid.pixel_size_m
-        full_width = (processing.smoothing_m / pixel_m[0], processing.smoothing_m / pixel_m[1])
-        maps = estimator.estimate(iq.iq, n_pulses, kind, full_width)
-        flashing = None
-        if processing.flash_rejection:
-            unfiltered = estimator.smooth(estimator.autocorrelate(iq.iq, n_pulses), full_width)
-            flashing = flash.is_flash(maps.power, unfiltered, kind, n_pulses)
     with watch.stage("levels"):
-        if not math.isfinite(float(maps.power.max())):
-            raise PipelineError("IQ samples are not finite, or too large")
-        like = previous if _is_alike(previous, iq, processing) else None
+        flashing = None
+        if estimates.unfiltered is not None:
+            flashing = flash.is_flash(maps.power, estimates.unfiltered, kind, n_pulses)
+        if acquisition.depth_gain_db:
+            maps = _without_gain(maps, acquisition)
+        if processing.persistence_s > 0.0:
+            maps = _persisted(maps, like, elapsed_s, processing.persistence_s, flashing)
         floor_db = _followed(
             bmode.level_db(maps.power, _NOISE_PERCENTILE),
             None if like is None else like.noise_floor_db,
-            0.0 if like is None else iq.time_s - like.time_s,
+            elapsed_s,
         )
         power_db = bmode.to_db(maps.power, floor_db, _LOWEST_POWER_DB)
         reference_db = _followed(
             bmode.reference_db(iq.bmode_power),
             None if like is None else like.bmode_reference_db,
-            0.0 if like is None else iq.time_s - like.time_s,
+            elapsed_s,
         )
         bmode_db = bmode.to_db(iq.bmode_power, reference_db)
+        if processing.speckle_reduction > 0.0:
+            half_window = _speckle_window(acquisition.bmode_grid.pixel_size_m)
+            bmode_db = bmode.despeckle(bmode_db, half_window, processing.speckle_reduction)
     with watch.stage("dealias"):
-        flow = power_db >= np.float32(processing.flow_power_db)
+        flow = aligned_empty(power_db.shape, np.bool_)
+        np.greater_equal(power_db, np.float32(processing.flow_power_db), out=flow)
         if flashing is not None:
-            left_out = np.count_nonzero(flow & flashing)
-            if left_out > _FLASH_SHARE * np.count_nonzero(flow):
+            n_flow, n_left_out = leave_out(flow, flashing)
+            if n_left_out > _FLASH_SHARE * n_flow:
                 notes.append("flash: tissue moves fast enough to pass the wall filter")
-            flow &= ~flashing
-        fold, confidence, abstained, reasons = _folds(
-            maps, flow, processing, pixel_m, _remembered(previous, iq)
-        )
-        status = np.full(flow.shape, Status.NO_FLOW, np.uint8)
-        status[flow] = Status.KEPT
-        status[fold != 0] = Status.CORRECTED
-        status[flow & abstained] = Status.ABSTAINED
-        notes.extend(reasons)
+        solved = _folds(maps, flow, processing, pixel_m, _remembered(previous, iq))
+        fold, status = aligned_empty(flow.shape, np.int8), aligned_empty(flow.shape, np.uint8)
+        mark_status(flow, solved.fold, solved.abstained, _CODES, status, fold)
+        notes.extend(solved.notes)
+    factor = None
+    if processing.local_frequency:
+        with watch.stage("frequency"):
+            cycles = _cycles_per_depth(acquisition)
+            if local_frequency.is_coarse(cycles):
+                notes.append("no local frequency: depth samples lie too far apart")
+            else:
+                along_depth = local_frequency.correlate(iq.iq, n_pulses, kind, cycles)
+                along_depth = estimator.smooth(along_depth, estimates.full_width)
+                factor = local_frequency.factor(along_depth, cycles, flow)
 
+    velocity_m_s = aligned_empty(flow.shape)
+    np.multiply(maps.velocity, np.float32(acquisition.nyquist_velocity_m_s), out=velocity_m_s)
     truth_m_s, vessel_mask = (None, None)
     if iq.truth is not None:
         truth_m_s, vessel_mask = iq.truth.on(acquisition.colour_grid)
@@ -107,28 +126,40 @@ def doppler(
         acquisition=acquisition,
         processing=processing,
         bmode_db=bmode_db,
-        velocity_m_s=maps.velocity * np.float32(acquisition.nyquist_velocity_m_s),
+        velocity_m_s=velocity_m_s,
         power_db=power_db,
         bandwidth=maps.bandwidth,
-        confidence=confidence,
+        confidence=solved.confidence,
         fold=fold,
         status=status,
         bmode_reference_db=reference_db,
         noise_floor_db=floor_db,
         truth_m_s=truth_m_s,
         vessel_mask=vessel_mask,
-        stage_seconds={**iq.stage_seconds, **watch.seconds},
+        frequency_factor=factor,
+        stage_seconds={**estimates.stage_seconds, **watch.seconds},
         notes=tuple(notes),
     )
 
 
+def _without_gain(maps: estimator.DopplerMaps, acquisition: Acquisition) -> estimator.DopplerMaps:
+    """Undo the receiver's gain over depth, so that its noise is the same everywhere."""
+    depth_m, gain_db = np.transpose(acquisition.depth_gain_db)
+    grid = acquisition.colour_grid
+    gain = 10.0 ** (-0.1 * np.interp(grid.range_positions_m, depth_m, gain_db))
+    power = aligned_empty(maps.power.shape)
+    np.multiply(maps.power, gain[:, None].astype(np.float32), out=power)
+    return replace(maps, power=power)
+
+
 def _is_alike(previous: DopplerFrame | None, iq: IqFrame, processing: ProcessingSettings) -> bool:
-    """Whether levels carry on from the previous frame: made the same way, and earlier."""
+    """Whether levels and averages carry on: the previous frame was made alike, and earlier."""
     return (
         previous is not None
         and previous.time_s < iq.time_s
         and previous.acquisition == iq.acquisition
         and previous.processing.wall_filter == processing.wall_filter
+        and previous.processing.wall_cutoff_m_s == processing.wall_cutoff_m_s
         and previous.processing.smoothing_m == processing.smoothing_m
     )
 
@@ -143,6 +174,49 @@ def _followed(level_db: float | None, before_db: float | None, elapsed_s: float)
     return before_db + share * (level_db - before_db)
 
 
+def _persisted(
+    maps: estimator.DopplerMaps,
+    like: DopplerFrame | None,
+    elapsed_s: float,
+    time_constant_s: float,
+    flashing: NDArray[np.bool_] | None,
+) -> estimator.DopplerMaps:
+    """Average with the frame before; a flash does not enter."""
+    before = None
+    if like is not None and elapsed_s < max(_LONGEST_MEMORY_S, time_constant_s):
+        velocity = aligned_empty(maps.velocity.shape)
+        np.multiply(like.velocity_m_s, np.float32(1.0 / like.nyquist_velocity_m_s), out=velocity)
+        power = bmode.from_db(like.power_db, like.noise_floor_db)
+        before = estimator.DopplerMaps(velocity, power, like.bandwidth)
+        maps = persistence.averaged(maps, before, persistence.weight(elapsed_s, time_constant_s))
+    if flashing is not None:
+        for name in ("velocity", "power", "bandwidth"):
+            kept = np.float32(0.0) if before is None else getattr(before, name)
+            np.copyto(getattr(maps, name), kept, where=flashing)
+    return maps
+
+
+def _speckle_window(pixel_m: tuple[float, float]) -> tuple[int, int]:
+    """Half the window in samples (depths, lines)."""
+    depths, lines = (round(0.5 * _SPECKLE_WINDOW_M / side_m) for side_m in pixel_m)
+    return min(max(depths, 1), _WIDEST_HALF_WINDOW), min(max(lines, 1), _WIDEST_HALF_WINDOW)
+
+
+def _cycles_per_depth(acquisition: Acquisition) -> NDArray[np.float64]:
+    """Cycles of f0 from one depth sample to the next, there and back: (n_lines,)."""
+    grid = acquisition.colour_grid
+    transmit_rad, receive_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
+    if grid.kind == "polar":
+        # Echoes come back along the scan lines.
+        path = np.cos(grid.line_positions - transmit_rad) + 1.0
+    else:
+        # Along a line, one step down is tan(angle) to the side.
+        across = math.sin(transmit_rad) + math.sin(receive_rad)
+        down = math.cos(transmit_rad) + math.cos(receive_rad)
+        path = np.full(grid.n_lines, down + math.tan(grid.angle_rad) * across)
+    return path * grid.range_step_m / acquisition.wavelength_m
+
+
 def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
     """Corrected velocity of the previous frame in the present v_N, NaN where it says nothing."""
     if (
@@ -151,9 +225,16 @@ def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
         or previous.acquisition.colour_grid != iq.acquisition.colour_grid
     ):
         return None
-    corrected = previous.corrected_m_s / np.float32(iq.acquisition.nyquist_velocity_m_s)
-    unknown = (previous.status == Status.NO_FLOW) | (previous.status == Status.ABSTAINED)
-    corrected[unknown] = np.nan
+    corrected = aligned_empty(previous.fold.shape)
+    remembered(
+        previous.velocity_m_s,
+        previous.fold,
+        previous.status,
+        np.float32(previous.nyquist_velocity_m_s),
+        np.float32(iq.acquisition.nyquist_velocity_m_s),
+        _KNOWN,
+        corrected,
+    )
     return corrected
 
 
@@ -163,13 +244,11 @@ def _folds(
     processing: ProcessingSettings,
     pixel_m: tuple[float, float],
     previous: Float32 | None,
-) -> tuple[NDArray[np.int8], Float32, NDArray[np.bool_], tuple[str, ...]]:
-    """Fold, confidence, abstained and notes; no fold and no claim when de-aliasing is off."""
+) -> Unwrapped:
+    """Folds of the flow; no fold and no claim when de-aliasing is off."""
     if not processing.dealias:
-        nowhere = np.zeros(flow.shape, np.bool_)
-        return nowhere.astype(np.int8), nowhere.astype(np.float32), nowhere, ()
-    solved = unwrap(
-        maps.velocity, np.float32(1.0) - maps.bandwidth, flow, pixel_m=pixel_m, previous=previous
-    )
-    fold = np.where(flow & ~solved.abstained, solved.fold, 0).astype(np.int8)
-    return fold, solved.confidence, solved.abstained, solved.notes
+        nowhere = aligned_zeros(flow.shape, np.int8)
+        return Unwrapped(nowhere, aligned_zeros(flow.shape), nowhere.view(np.bool_), ())
+    coherence = aligned_empty(flow.shape)
+    np.subtract(np.float32(1.0), maps.bandwidth, out=coherence)
+    return unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m, previous=previous)

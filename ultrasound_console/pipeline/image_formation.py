@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from ..dsp.demodulate import (
     demodulate_records,
     low_pass,
 )
+from ..dsp.device import Gpu
 from ..frames import Acquisition, ChannelFrame, Float32, IqFrame
 from ..settings import ProcessingSettings
 from .checks import PipelineError, Stopwatch, check_acquisition, check_samples
+from .coverage import channel_notes, check_reach
 
 # Apodisation: the grey picture wants low side lobes; the velocity wants every element, and the
 # side lobes of slow tissue go with the wall filter.
@@ -42,7 +45,7 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def form(frame: ChannelFrame, processing: ProcessingSettings) -> IqFrame:
+def form(frame: ChannelFrame, processing: ProcessingSettings, gpu: Gpu | None = None) -> IqFrame:
     """Demodulate and beamform one frame.
 
     Parameters
@@ -50,16 +53,20 @@ def form(frame: ChannelFrame, processing: ProcessingSettings) -> IqFrame:
     frame : ChannelFrame
     processing : ProcessingSettings
         Only ``f_number`` matters here.
+    gpu : Gpu, optional
+        Computes, inside its :meth:`~ultrasound_console.dsp.device.Gpu.computing`. The call returns
+        before it has finished, and each stage then takes as long as it takes to ask for it.
 
     Returns
     -------
     IqFrame
+        With its arrays where they were computed.
 
     Raises
     ------
     PipelineError
-        Samples of the wrong shape or kind, samples that are not finite, or an acquisition that
-        does not describe them.
+        Samples of the wrong shape or kind, samples that are not finite, an acquisition that does
+        not describe them, or a picture of which nothing was recorded.
     """
     acquisition = frame.acquisition
     check_acquisition(acquisition)
@@ -69,18 +76,20 @@ def form(frame: ChannelFrame, processing: ProcessingSettings) -> IqFrame:
         if frame.bmode is not None:
             n_angles = len(acquisition.bmode_angles_rad)
             check_samples("B-mode", frame.bmode, n_angles, acquisition)
+        notes = channel_notes(frame.colour[0])
 
-    with watch.stage("demodulate"):
+    with watch.stage("demodulate"), _placed(frame.colour, gpu) as samples:
         plan = _demodulation_plan(acquisition, frame.colour)
         shape = channel_shape(plan, acquisition.n_pulses, acquisition.probe.n_elements)
-        channel = demodulate(frame.colour, plan, out=_scratch.take(shape))
+        scratch = _scratch.take(shape) if gpu is None else gpu.scratch(shape)
+        channel = demodulate(samples, plan, out=scratch)
     with watch.stage("beamform"):
         receive = _receive_plan(acquisition, processing, plan, for_bmode=False)
         iq = beamform.delay_and_sum(
             channel, receive, acquisition.transmit_angle_rad, acquisition.start_time_s
         )
     with watch.stage("bmode"):
-        power = _bmode_power(frame, iq, processing)
+        power = _bmode_power(frame, iq, processing, gpu)
     return IqFrame(
         index=frame.index,
         time_s=frame.time_s,
@@ -90,7 +99,13 @@ def form(frame: ChannelFrame, processing: ProcessingSettings) -> IqFrame:
         bmode_power=power,
         truth=frame.truth,
         stage_seconds=watch.seconds,
+        notes=notes,
     )
+
+
+def _placed(samples: NDArray[Any], gpu: Gpu | None) -> AbstractContextManager[NDArray[Any]]:
+    """Bring samples to where they are computed with."""
+    return nullcontext(samples) if gpu is None else gpu.uploaded(samples)
 
 
 def _demodulation_plan(acquisition: Acquisition, samples: NDArray[Any]) -> DemodulationPlan:
@@ -119,7 +134,7 @@ def _receive_plan(
 ) -> beamform.ReceivePlan:
     grid = acquisition.bmode_grid if for_bmode else acquisition.colour_grid
     receive_rad = grid.angle_rad if for_bmode else acquisition.receive_angle_rad
-    return beamform.ReceivePlan(
+    receive = beamform.ReceivePlan(
         grid=grid,
         element_x_m=acquisition.probe.element_x_m,
         element_z_m=acquisition.probe.element_z_m,
@@ -130,20 +145,29 @@ def _receive_plan(
         sampling_frequency_hz=plan.iq_sampling_frequency_hz,
         taper=_BMODE_TAPER if for_bmode else _COLOUR_TAPER,
     )
+    name = "B-mode" if for_bmode else "colour"
+    colour_rad = (acquisition.transmit_angle_rad,)
+    transmits_rad = acquisition.bmode_angles_rad if for_bmode else colour_rad
+    check_reach(name, receive, transmits_rad, acquisition.start_time_s, plan.n_iq_samples)
+    return receive
 
 
-def _bmode_power(frame: ChannelFrame, iq: Float32, processing: ProcessingSettings) -> Float32:
+def _bmode_power(
+    frame: ChannelFrame, iq: Float32, processing: ProcessingSettings, gpu: Gpu | None
+) -> Float32:
     """Echo power of the B-mode block, or of the ensemble where there is none."""
     acquisition = frame.acquisition
+    power: Float32
     if frame.bmode is None:
         if acquisition.bmode_grid != acquisition.colour_grid:
             raise PipelineError("without a B-mode block the B-mode grid must be the colour grid")
-        return np.asarray(bmode.mean_power(iq, acquisition.n_pulses))
+        power = bmode.mean_power(iq, acquisition.n_pulses)
+        return power
     plan = _demodulation_plan(acquisition, frame.bmode)
     receive = _receive_plan(acquisition, processing, plan, for_bmode=True)
-    records = demodulate_records(frame.bmode, plan)
-    return np.asarray(
-        beamform.compound_power(
-            records, receive, acquisition.bmode_angles_rad, acquisition.start_time_s
-        )
+    with _placed(frame.bmode, gpu) as samples:
+        records = demodulate_records(samples, plan)
+    power = beamform.compound_power(
+        records, receive, acquisition.bmode_angles_rad, acquisition.start_time_s
     )
+    return power

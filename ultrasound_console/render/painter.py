@@ -303,6 +303,8 @@ class Painter:
                 -2 * scale / picture.height,
             ),
             "u_grey": (display.bmode_gain_db, 1 / display.bmode_dynamic_range_db),
+            "u_tgc_near": display.tgc_db[:4],
+            "u_tgc_far": display.tgc_db[4:],
             "u_power_db": look.power_db,
             "u_priority": display.write_priority,
             "u_opacity": display.overlay_opacity,

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..frames import Acquisition
-from ..settings import SPECS, AcquisitionSettings, Settings, Value, specs
+from ..settings import SPECS, TGC, AcquisitionSettings, Settings, Value, specs
 from . import theme
 from .controls import HEIGHT_PX, make_control
 from .steps import prf_steps, prf_text
@@ -52,13 +52,24 @@ GROUPS = {
         "invert",
         "colour_gain_db",
         "wall_filter",
+        "wall_cutoff_m_s",
         "smoothing_m",
+        "persistence_s",
         "flow_power_db",
         "flash_rejection",
+        "local_frequency",
         "write_priority",
     ),
     "De-alias": ("dealias", "overlay_opacity"),
-    "B-mode": ("bmode_gain_db", "bmode_dynamic_range_db", "f_number", "interpolate"),
+    "B-mode": (
+        "bmode_gain_db",
+        "bmode_dynamic_range_db",
+        "speckle_reduction",
+        "f_number",
+        "interpolate",
+    ),
+    "TGC": TGC,
+    "System": ("compute",),
 }
 
 COLUMN_WIDTH_PX = 280
@@ -113,7 +124,7 @@ class PrfReadout(QLabel):
 class _Fold(QWidget):
     """A group of controls under a heading that folds it away."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, unfolded: bool = True) -> None:
         super().__init__()
         self._body = QWidget()
         self.grid = QGridLayout(self._body)
@@ -122,10 +133,9 @@ class _Fold(QWidget):
         self.heading = QToolButton()
         self.heading.setText(title.upper())
         self.heading.setCheckable(True)
-        self.heading.setChecked(True)
+        self.heading.setChecked(unfolded)
         self.heading.setObjectName("heading")
         self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.heading.setArrowType(Qt.ArrowType.DownArrow)
         self.heading.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.heading.toggled.connect(self._fold)
         layout = QVBoxLayout(self)
@@ -133,6 +143,7 @@ class _Fold(QWidget):
         layout.setSpacing(2)
         layout.addWidget(self.heading)
         layout.addWidget(self._body)
+        self._fold(unfolded)
 
     def _fold(self, unfolded: bool) -> None:
         self._body.setVisible(unfolded)
@@ -177,6 +188,9 @@ class ControlPanel(QWidget):
         self._n_columns = 0
         self._content: QWidget | None = None
         self._rest = QWidget()
+        self.tgc = _Fold("TGC", unfolded=False)
+        for name in TGC:
+            self.controls[name].changed.connect(self._name_tgc)
         self._outer = QVBoxLayout(self)
         self._outer.setContentsMargins(0, 0, 0, 0)
 
@@ -186,6 +200,18 @@ class ControlPanel(QWidget):
         """Follow the settings in force."""
         for name, control in self.controls.items():
             control.show_value(settings.get(name))
+        self._name_tgc()
+
+    def flatten_tgc(self) -> None:
+        """Set all gains along depth back, in one undo step."""
+        for name in TGC:
+            self.controls[name].give(self.controls[name].default)
+        self.committed.emit()
+
+    def _name_tgc(self) -> None:
+        """Let the heading tell what it may hide."""
+        shaped = any(self.controls[name].value for name in TGC)
+        self.tgc.heading.setText("TGC: SHAPED" if shaped else "TGC: FLAT")
 
     def show_acquisition(self, acquisition: Acquisition) -> None:
         """Offer the PRFs that can be had, and tell what was achieved."""
@@ -249,23 +275,18 @@ class ControlPanel(QWidget):
         grid.addWidget(self.controls["prf_hz"], 0, 0)
         grid.addWidget(self.prf_readout, 1, 0)
         rest = (name for names in reversed(GROUPS.values()) for name in names)
-        names = [*EVERYDAY[1:], *(name for name in rest if name not in EVERYDAY)]
-        # The PRF and what became of it take the first column; one slot may be for "more".
+        names = [*EVERYDAY[1:], *(name for name in rest if name not in {*EVERYDAY, *TGC})]
+        # The PRF and what became of it take the first column; the last slot is for "more".
         n_rows = max(2, math.ceil(len(EVERYDAY) / (self._n_columns - 1)))
         n_slots = n_rows * (self._n_columns - 1)
-        n_shown = n_slots if len(names) <= n_slots else n_slots - 1
-        shown: list[QWidget] = [self.controls[name] for name in names[:n_shown]]
-        if n_shown < n_slots:
-            shown.append(self.more)
-        _fill(grid, shown, left=1)
+        n_shown = n_slots - 1
+        _fill(grid, [*(self.controls[name] for name in names[:n_shown]), self.more], left=1)
         self._rest = QWidget()
-        _fill(
-            _grid(self._rest, self._n_columns),
-            [self.controls[name] for name in names[n_shown:]],
-            left=0,
-        )
+        rest_grid = _grid(self._rest, self._n_columns)
+        _fill(rest_grid, [self.controls[name] for name in names[n_shown:]], left=0)
+        n_rest_rows = math.ceil(max(0, len(names) - n_shown) / self._n_columns)
+        rest_grid.addWidget(self._tgc_fold(self._n_columns), n_rest_rows, 0, 1, self._n_columns)
         grid.addWidget(self._rest, n_rows, 0, 1, self._n_columns)
-        self.more.setVisible(n_shown < n_slots)
         self._show_rest(self.more.isChecked())
         return content
 
@@ -277,6 +298,9 @@ class ControlPanel(QWidget):
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(0)
         for title, names in GROUPS.items():
+            if names == TGC:
+                column.addWidget(self._tgc_fold(1))
+                continue
             fold = _Fold(title)
             for row, name in enumerate(names):
                 fold.grid.addWidget(self.controls[name], 2 * row, 0)
@@ -293,6 +317,24 @@ class ControlPanel(QWidget):
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setWidget(inside)
         return area
+
+    def _tgc_fold(self, n_columns: int) -> _Fold:
+        """Make the gains along depth, folded away unless they are being used."""
+        self.tgc = _Fold("TGC", unfolded=self.tgc.heading.isChecked())
+        self.tgc.grid.setHorizontalSpacing(8)
+        for column in range(n_columns):
+            self.tgc.grid.setColumnStretch(column, 1)
+        flat = QToolButton()
+        flat.setObjectName("flat")
+        flat.setText("Flat")
+        flat.setToolTip("Set all eight gains back to 0 dB")
+        flat.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        flat.setFixedHeight(HEIGHT_PX)
+        flat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        flat.clicked.connect(self.flatten_tgc)
+        _fill(self.tgc.grid, [*(self.controls[name] for name in TGC), flat], left=0)
+        self._name_tgc()
+        return self.tgc
 
     def _show_rest(self, shown: bool) -> None:
         self._rest.setVisible(shown)

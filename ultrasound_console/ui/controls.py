@@ -92,15 +92,16 @@ class Control(QWidget):
     def step(self, n: int) -> None:
         """Move by positions, to be committed once the user pauses."""
         at = self.steps.position(self.value) + n
-        self._give(self.steps.values[max(0, min(at, len(self.steps.values) - 1))])
+        self.give(self.steps.values[max(0, min(at, len(self.steps.values) - 1))])
         self._commit.start()
 
     def reset(self) -> None:
         """Go back to the default."""
-        self._give(self.default)
+        self.give(self.default)
         self._finish()
 
-    def _give(self, value: Value) -> None:
+    def give(self, value: Value) -> None:
+        """Show another value and tell of it; it is not committed yet."""
         if value != self.value:
             self.show_value(value)
             self.changed.emit(self.name, value)
@@ -234,7 +235,7 @@ class SliderControl(Control):
         share = (x_px + (self._grab_px or 0.0) - _EDGE_PX) / max(1, self.width() - 2 * _EDGE_PX)
         position = round(min(max(share, 0.0), 1.0) * last)
         if position != self.steps.position(self.value):
-            self._give(self.steps.values[position])
+            self.give(self.steps.values[position])
 
     def _text_room_px(self) -> int:
         text = self.steps.text(self.value)
@@ -280,7 +281,7 @@ class SwitchControl(Control):
             super().keyPressEvent(event)
 
     def _toggle(self) -> None:
-        self._give(not self.value)
+        self.give(not self.value)
         self._finish()
 
     def _paint_value(self, painter: QPainter, frame: QRectF) -> None:

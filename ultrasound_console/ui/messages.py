@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from ..engine import EngineStatus
+from ..status import EngineStatus
 from . import theme
 
 BANNER = "Research software. Not a medical device. Not for diagnosis."

@@ -29,11 +29,14 @@ class Readout:
     bmode_db : float or None
         None outside the B-mode picture.
     velocity_m_s, corrected_m_s, confidence : float or None
-        None outside the colour box.
+        None outside the colour box. Velocities are those of the local frequency where the frame
+        has it.
     fold : int or None
     status : Status or None
     truth_m_s : float or None
         Known velocity of a simulated source; None outside its vessels, too.
+    frequency_hz : float or None
+        Local centre frequency; None where the velocities are those of f0.
     """
 
     x_m: float
@@ -45,6 +48,7 @@ class Readout:
     confidence: float | None = None
     status: Status | None = None
     truth_m_s: float | None = None
+    frequency_hz: float | None = None
 
     def lines(self) -> tuple[str, str, str]:
         """One line for each panel: raw, fold, corrected."""
@@ -52,6 +56,8 @@ class Readout:
         if self.velocity_m_s is None or self.status is None:
             return place, "", ""
         raw = f"raw {velocity_text(self.velocity_m_s)}   {place}"
+        if self.frequency_hz is not None:
+            raw += f"   at {self.frequency_hz * 1e-6:.2f} MHz"
         if self.status is Status.NO_FLOW:
             return raw, _STATUS_TEXT[self.status], self._truth_text()
         fold = f"fold {fold_text(self.fold or 0)}   {_STATUS_TEXT[self.status]}"
@@ -89,6 +95,7 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
         return Readout(x_m, z_m, bmode_db)
     at = _nearest(*acquisition.colour_grid.indices(x_m, z_m), frame.fold.shape)
     fold, velocity_m_s = int(frame.fold[at]), float(frame.velocity_m_s[at])
+    factor = 1.0 if frame.frequency_factor is None else float(frame.frequency_factor[at])
     in_vessel = frame.truth_m_s is not None and (
         frame.vessel_mask is None or bool(frame.vessel_mask[at])
     )
@@ -96,12 +103,15 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
         x_m,
         z_m,
         bmode_db,
-        velocity_m_s=velocity_m_s,
+        velocity_m_s=factor * velocity_m_s,
         fold=fold,
-        corrected_m_s=velocity_m_s + 2 * fold * frame.nyquist_velocity_m_s,
+        corrected_m_s=factor * (velocity_m_s + 2 * fold * frame.nyquist_velocity_m_s),
         confidence=float(frame.confidence[at]),
         status=Status(int(frame.status[at])),
         truth_m_s=float(frame.truth_m_s[at]) if in_vessel and frame.truth_m_s is not None else None,
+        frequency_hz=None
+        if frame.frequency_factor is None
+        else acquisition.center_frequency_hz / factor,
     )
 
 
@@ -143,9 +153,11 @@ def badges_of(frame: DopplerFrame) -> Badges:
     flow = frame.status != Status.NO_FLOW
     n_flow = int(flow.sum())
     if not n_flow:
-        return Badges("no flow", "no flow", "no flow to correct", caution=False)
+        outcome = _with_notes("no flow to correct", frame)
+        return Badges("no flow", "no flow", outcome, caution=False)
     if not frame.processing.dealias:
-        return Badges("", "de-aliasing is off", "not corrected: de-aliasing is off", caution=True)
+        outcome = _with_notes("not corrected: de-aliasing is off", frame)
+        return Badges("", "de-aliasing is off", outcome, caution=True)
     folds = frame.fold[flow]
     low, high = int(folds.min()), int(folds.max())
     left_alone = int((frame.status == Status.ABSTAINED).sum()) / n_flow
@@ -154,10 +166,14 @@ def badges_of(frame: DopplerFrame) -> Badges:
     found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
     if left_alone:
         found += f"   {_percent(left_alone)} left alone"
-        reason = f": {'; '.join(frame.notes)}" if frame.notes else ""
         done = "not" if left_alone == 1.0 else "partly" if left_alone >= CAUTION_SHARE else "mostly"
-        return Badges(
-            aliased, found, f"{done} corrected{reason}", caution=left_alone >= CAUTION_SHARE
-        )
+        outcome = _with_notes(f"{done} corrected", frame)
+        return Badges(aliased, found, outcome, caution=left_alone >= CAUTION_SHARE)
     outcome = "corrected" if low or high else "as measured: nothing is aliased"
-    return Badges(aliased, found, outcome, caution=False)
+    return Badges(aliased, found, _with_notes(outcome, frame), caution=False)
+
+
+def _with_notes(text: str, frame: DopplerFrame) -> str:
+    """Text and the notes of the frame behind it."""
+    mark = "; " if ":" in text else ": "
+    return mark.join((text, "; ".join(frame.notes))) if frame.notes else text

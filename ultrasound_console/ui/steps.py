@@ -18,6 +18,9 @@ SPECIAL_TEXT: dict[tuple[str, Value], str] = {
     ("ensemble", 0): "all",
     ("ensemble_step", 0): "one ensemble",
     ("smoothing_m", 0.0): "off",
+    ("persistence_s", 0.0): "off",
+    ("speckle_reduction", 0.0): "off",
+    ("wall_cutoff_m_s", 0.0): "by filter",
 }
 
 

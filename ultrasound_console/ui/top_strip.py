@@ -7,8 +7,8 @@ from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from ..dsp import wall_filter
-from ..engine import State
 from ..frames import Acquisition, DopplerFrame
+from ..status import State
 from . import theme
 from .steps import prf_text
 
@@ -147,8 +147,13 @@ class TopStrip(QWidget):
 
 
 def _wall_text(frame: DopplerFrame) -> str:
-    """Name of the filter in force and the velocity from which it passes half the power."""
-    n_pulses = frame.acquisition.n_pulses
-    kind = wall_filter.strongest(frame.processing.wall_filter, n_pulses)
-    cutoff_m_s = 2.0 * wall_filter.cutoff(kind, n_pulses) * frame.nyquist_velocity_m_s
-    return f"{kind} {cutoff_m_s * 100:.1f} cm/s" if cutoff_m_s > 0.0 else kind
+    """Name of the filter in force, and from where on it passes half the power."""
+    n_pulses, nyquist_m_s = frame.acquisition.n_pulses, frame.nyquist_velocity_m_s
+    processing = frame.processing
+    requested_prf = processing.wall_cutoff_m_s / (2.0 * nyquist_m_s)
+    kind = wall_filter.in_force(processing.wall_filter, requested_prf, n_pulses)
+    cutoff_prf = wall_filter.cutoff(kind, n_pulses)
+    if cutoff_prf == 0.0:
+        return kind
+    cutoff_cm_s, cutoff_hz = 200.0 * cutoff_prf * nyquist_m_s, cutoff_prf * frame.acquisition.prf_hz
+    return f"{kind} {cutoff_cm_s:.1f} cm/s, {cutoff_hz:.0f} Hz"

@@ -17,12 +17,13 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QMenu, QVBoxLayout, QWidget
 
-from ..engine import Engine, EngineStatus, Notice, State
+from ..engine import Engine
 from ..frames import Acquisition
 from ..render.canvas import PanelCanvas
 from ..render.view import View
 from ..settings import Settings, Value
 from ..sources import source_names
+from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
 from . import cine_bar, messages, top_strip
 from .cine_bar import CineBar

@@ -1,0 +1,327 @@
+# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
+"""Compiled passes over finished planes: averaging in time, smoothing of speckle, marks of flow.
+
+Each repeats the array code of its module, or is said in full here where it only saves temporary
+arrays; the tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .lanes_numba import reordered
+
+Float32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+_ZERO = np.float32(0.0)
+_ONE = np.float32(1.0)
+_TWO = np.float32(2.0)
+
+_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
+
+
+def _exact(function: _Kernel) -> _Kernel:
+    """Compile a kernel whose results are those of the same array code, to the last bit."""
+    return cast(_Kernel, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def _half_turn_series(n: int, *, odd: bool) -> tuple[np.float32, ...]:
+    """Power series in x^2 of sin(pi x / 2) / x or cos(pi x / 2) on 0 ... 1."""
+
+    def value(square: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = np.sqrt(square)
+        return np.sin(0.5 * np.pi * x) / x if odd else np.cos(0.5 * np.pi * x)
+
+    series = np.polynomial.Chebyshev.interpolate(value, n - 1, domain=[0, 1])
+    return tuple(np.float32(c) for c in series.convert(kind=np.polynomial.Polynomial).coef)
+
+
+_SINE = _half_turn_series(6, odd=True)
+_COSINE = _half_turn_series(7, odd=False)
+
+
+# --- Averaging in time ----------------------------------------------------------------------
+
+
+@reordered
+def _half_turn(x: np.float32) -> tuple[np.float32, np.float32]:
+    """Sine and cosine of pi x / 2 for -1 ... 1."""
+    a = x * x
+    sine = _SINE[5]
+    sine = sine * a + _SINE[4]
+    sine = sine * a + _SINE[3]
+    sine = sine * a + _SINE[2]
+    sine = sine * a + _SINE[1]
+    sine = (sine * a + _SINE[0]) * x
+    cosine = _COSINE[6]
+    cosine = cosine * a + _COSINE[5]
+    cosine = cosine * a + _COSINE[4]
+    cosine = cosine * a + _COSINE[3]
+    cosine = cosine * a + _COSINE[2]
+    cosine = cosine * a + _COSINE[1]
+    cosine = cosine * a + _COSINE[0]
+    return sine, cosine
+
+
+@reordered
+def blend(
+    velocity: Float32,
+    power: Float32,
+    bandwidth: Float32,
+    velocity_before: Float32,
+    power_before: Float32,
+    bandwidth_before: Float32,
+    share: float,
+    lags: Float32,
+) -> None:
+    """Lags of two pictures, averaged as complex numbers; ``share`` is that of the present one."""
+    now, before = np.float32(share), np.float32(1.0 - share)
+    v, p, w = velocity.reshape(-1), power.reshape(-1), bandwidth.reshape(-1)
+    v0, p0 = velocity_before.reshape(-1), power_before.reshape(-1)
+    w0 = bandwidth_before.reshape(-1)
+    r0, re, im = lags[0].reshape(-1), lags[1].reshape(-1), lags[2].reshape(-1)
+    for k in range(v.size):
+        # Of half the angle, so that the series need not be long.
+        sine, cosine = _half_turn(v[k])
+        sine0, cosine0 = _half_turn(v0[k])
+        weight, weight0 = now * p[k], before * p0[k]
+        r1, r1_before = weight * (_ONE - w[k]), weight0 * (_ONE - w0[k])
+        r0[k] = weight + weight0
+        re[k] = r1 * (cosine * cosine - sine * sine)
+        re[k] += r1_before * (cosine0 * cosine0 - sine0 * sine0)
+        im[k] = _TWO * (r1 * sine * cosine + r1_before * sine0 * cosine0)
+
+
+# --- Local frequency ------------------------------------------------------------------------
+
+
+@reordered
+def axial_correlation(
+    iq: Float32, weights: Float32, n_pulses: int, turn: Float32, rows: Float32, out: Float32
+) -> None:
+    """Correlation of wall-filtered samples with their neighbours along depth.
+
+    ``weights`` is (2, n_pulses, n_lanes), real and imaginary, or (2, 0, n_lanes) for no filter;
+    ``turn`` is (2, n_lines), ``rows`` (2, n_lines, 2, n_lanes) to work in.
+    """
+    n_depths, n_lines, _, lanes = iq.shape
+    is_complex = False
+    for k in range(weights.shape[1]):
+        for lane in range(n_pulses):
+            is_complex = is_complex or weights[1, k, lane] != _ZERO
+    out[:] = _ZERO
+    for i in range(n_depths):
+        for j in range(n_lines):
+            re, im = rows[i % 2, j, 0], rows[i % 2, j, 1]
+            if weights.shape[1] == 0:
+                re[:] = iq[i, j, 0]
+                im[:] = iq[i, j, 1]
+            else:
+                re[:] = _ZERO
+                im[:] = _ZERO
+                for k in range(n_pulses):
+                    x, y = iq[i, j, 0, k], iq[i, j, 1, k]
+                    a = weights[0, k]
+                    for lane in range(lanes):
+                        re[lane] += x * a[lane]
+                        im[lane] += y * a[lane]
+                    if is_complex:
+                        b = weights[1, k]
+                        for lane in range(lanes):
+                            re[lane] -= y * b[lane]
+                            im[lane] += x * b[lane]
+            if i == 0:
+                continue
+            re0, im0 = rows[1 - i % 2, j, 0], rows[1 - i % 2, j, 1]
+            sum_re = sum_im = _ZERO
+            for lane in range(lanes):
+                sum_re += re[lane] * re0[lane] + im[lane] * im0[lane]
+                sum_im += im[lane] * re0[lane] - re[lane] * im0[lane]
+            turned_re = sum_re * turn[0, j] - sum_im * turn[1, j]
+            turned_im = sum_re * turn[1, j] + sum_im * turn[0, j]
+            out[0, i - 1, j] += turned_re
+            out[1, i - 1, j] += turned_im
+            out[0, i, j] += turned_re
+            out[1, i, j] += turned_im
+
+
+@reordered
+def frequency_factor(
+    lags: Float32, radians: Float32, flow: Bool, lowest: float, highest: float, out: Float32
+) -> None:
+    """Nominal over local frequency; ``radians`` is the phase step of f0 on each line."""
+    n_depths, n_lines = flow.shape
+    for i in range(n_depths):
+        for j in range(n_lines):
+            factor = _ONE
+            if flow[i, j]:
+                shift = np.arctan2(lags[1, i, j], lags[0, i, j]) / radians[j]
+                local = min(max(_ONE + shift, np.float32(lowest)), np.float32(highest))
+                factor = _ONE / local
+            out[i, j] = factor
+
+
+# --- Grey picture ---------------------------------------------------------------------------
+
+
+@reordered
+def despeckle(
+    level_db: Float32,
+    half_depth: int,
+    half_line: int,
+    sigma_db: float,
+    point_from: float,
+    point_to: float,
+    strength: float,
+    out: Float32,
+) -> None:
+    """Local-statistics filter in decibels; at the edges only what is inside counts."""
+    n_depths, n_lines = level_db.shape
+    padded = np.zeros((2, n_lines + 2 * half_line), np.float32)
+    sums = np.empty((2, n_lines), np.float32)
+    per_line = np.empty(n_lines, np.float32)
+    for j in range(n_lines):
+        inside = min(n_lines, j + half_line + 1) - max(0, j - half_line)
+        per_line[j] = _ONE / np.float32(inside)
+    speckle = np.float32(sigma_db * sigma_db)
+    point_from_db = np.float32(point_from * sigma_db)
+    per_point_db = np.float32(1.0 / (sigma_db * (point_to - point_from)))
+    amount = np.float32(strength)
+    for i in range(n_depths):
+        low, high = max(0, i - half_depth), min(n_depths, i + half_depth + 1)
+        row = padded[0, half_line : half_line + n_lines]
+        square = padded[1, half_line : half_line + n_lines]
+        row[:] = _ZERO
+        square[:] = _ZERO
+        for q in range(low, high):
+            source = level_db[q]
+            for j in range(n_lines):
+                row[j] += source[j]
+                square[j] += source[j] * source[j]
+        sums[:] = _ZERO
+        for k in range(2 * half_line + 1):
+            shifted = padded[0, k : k + n_lines]
+            shifted_square = padded[1, k : k + n_lines]
+            for j in range(n_lines):
+                sums[0, j] += shifted[j]
+                sums[1, j] += shifted_square[j]
+        per_depth = _ONE / np.float32(high - low)
+        source, target = level_db[i], out[i]
+        for j in range(n_lines):
+            scale = per_depth * per_line[j]
+            mean = sums[0, j] * scale
+            variance = max(sums[1, j] * scale - mean * mean, speckle)
+            above = source[j] - mean
+            kept = _ONE - speckle / variance
+            point = min(max((above - point_from_db) * per_point_db, _ZERO), _ONE)
+            kept = max(kept, point)
+            target[j] = source[j] - amount * (_ONE - kept) * above
+
+
+@_exact
+def positive_samples(values: Float32, stride: int, out: Float32) -> int:
+    """Copy every so many of the values that are above zero; return how many there are."""
+    flat = values.reshape(-1)
+    n = 0
+    for k in range(0, flat.size, stride):
+        if flat[k] > _ZERO:
+            out[n] = flat[k]
+            n += 1
+    return n
+
+
+# --- Marks of flow --------------------------------------------------------------------------
+
+
+@_exact
+def leave_out(flow: Bool, flashing: Bool) -> tuple[int, int]:
+    """Clear the flow where it flashes; return how much flow there was, and how much was cleared."""
+    n_flow = 0
+    n_cleared = 0
+    marks, flashes = flow.reshape(-1), flashing.reshape(-1)
+    for k in range(marks.size):
+        n_flow += marks[k]
+        n_cleared += marks[k] and flashes[k]
+        marks[k] = marks[k] and not flashes[k]
+    return n_flow, n_cleared
+
+
+@_exact
+def mark_status(
+    flow: Bool,
+    fold: NDArray[np.int8],
+    abstained: Bool,
+    codes: tuple[int, int, int, int],
+    status: NDArray[np.uint8],
+    out: NDArray[np.int8],
+) -> None:
+    """Status of every pixel, and the folds that are claimed: in the flow where not abstained.
+
+    ``codes`` are those of no flow, kept, corrected and abstained.
+    """
+    no_flow, kept, corrected, left_alone = codes
+    marks, folds, undecided = flow.reshape(-1), fold.reshape(-1), abstained.reshape(-1)
+    status_flat, out_flat = status.reshape(-1), out.reshape(-1)
+    for k in range(marks.size):
+        claimed = folds[k] if marks[k] and not undecided[k] else 0
+        out_flat[k] = claimed
+        code = kept if claimed == 0 else corrected
+        code = left_alone if undecided[k] else code
+        status_flat[k] = code if marks[k] else no_flow
+
+
+@_exact
+def remembered(
+    velocity: Float32,
+    fold: NDArray[np.int8],
+    status: NDArray[np.uint8],
+    nyquist_before: np.float32,
+    nyquist: np.float32,
+    known: tuple[int, int],
+    out: Float32,
+) -> None:
+    """Corrected velocity in the present v_N; NaN where the status is none of ``known``."""
+    v, n, s, target = velocity.reshape(-1), fold.reshape(-1), status.reshape(-1), out.reshape(-1)
+    shift = _TWO * nyquist_before
+    for k in range(v.size):
+        is_known = s[k] == known[0] or s[k] == known[1]
+        corrected = (v[k] + shift * np.float32(n[k])) / nyquist
+        target[k] = corrected if is_known else np.float32(np.nan)
+
+
+# --- Channels -------------------------------------------------------------------------------
+
+
+@_exact
+def constant_channels(samples: NDArray[Any], out: NDArray[np.uint8]) -> None:
+    """Mark channels (n_elements, n_samples) that hold one value: 1 for zero, 2 for another."""
+    for element in range(samples.shape[0]):
+        record = samples[element]
+        first = record[0]
+        k = 1
+        while k < record.size and record[k] == first:
+            k += 1
+        out[element] = 0 if k < record.size else 1 if first == 0 else 2
+
+
+@_exact
+def reaches_any(
+    first: NDArray[np.int64], sent: Float32, delay: Float32, last: float
+) -> tuple[int, bool]:
+    """Whether any echo (pixel, element) lies inside a record of samples 0 ... ``last``.
+
+    Pixel p has the entries ``first[p]:first[p + 1]`` of ``delay``, to which ``sent[p]`` is added.
+    Returns the number of entries, and whether one of them lies inside.
+    """
+    for p in range(sent.size):
+        for entry in range(first[p], first[p + 1]):
+            at = sent[p] + delay[entry]
+            if at >= _ZERO and at <= last:
+                return first[sent.size], True
+    return first[sent.size], False

@@ -1,0 +1,65 @@
+"""What the screen is told about the engine: how it is, and what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .frames import Acquisition
+
+
+class State(StrEnum):
+    """What the screen must make unmistakable."""
+
+    PREPARING = "preparing"
+    LIVE = "live"
+    FROZEN = "frozen"
+    STALE = "stale"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """How the engine is at this moment.
+
+    Attributes
+    ----------
+    state : State
+    source : str
+        Name of the open source, empty before the first one.
+    acquisition : Acquisition or None
+        What the source achieves.
+    fault : str
+        Stage and error, while ``state`` is FAULT.
+    replaced_frames : int
+        Frames replaced by newer ones before they were processed or shown.
+    errors : int
+        Faults and refused requests since the start.
+    device : str
+        What computed the newest frame.
+    """
+
+    state: State
+    source: str = ""
+    acquisition: Acquisition | None = None
+    fault: str = ""
+    replaced_frames: int = 0
+    errors: int = 0
+    device: str = "CPU"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should read.
+
+    Attributes
+    ----------
+    text : str
+    is_error : bool
+    opened : str
+        Name of a source that has just been opened; the acquisition settings may have changed.
+    """
+
+    text: str
+    is_error: bool = False
+    opened: str = ""
