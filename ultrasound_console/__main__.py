@@ -8,11 +8,11 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import __version__
-from .frames import Acquisition
+from .frames import Acquisition, IqFrame
 from .settings import GROUPS, Choice, Range, SettingError, Settings, Switch, parse_assignment, specs
 from .sources.protocol import SIMULATED
 
@@ -64,6 +64,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     process.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
     process.set_defaults(command=_process)
+
+    spectrum = commands.add_parser("spectrum", help="spectral Doppler of a gate")
+    _add_source(spectrum)
+    spectrum.add_argument(
+        "--gate",
+        required=True,
+        metavar="X_MM,Z_MM[,LENGTH_MM]",
+        help="middle of the gate and its length along the line; write --gate=-3,17 for a minus",
+    )
+    spectrum.add_argument("--out", type=Path, required=True, metavar="FILE.npz|.csv|.png")
+    spectrum.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    spectrum.add_argument(
+        "--window", type=float, metavar="MS", help="of a full-rate line; default 64 pulses"
+    )
+    spectrum.add_argument(
+        "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
+    )
+    spectrum.set_defaults(command=_spectrum)
 
     sources = commands.add_parser("sources", help="list what can be opened")
     sources.set_defaults(command=_sources)
@@ -178,6 +196,67 @@ def _process(options: argparse.Namespace) -> int:
         raise InputError(str(error)) from error
     except OSError as error:
         raise InputError(f"{output}: {error.strerror or error}; nothing was kept") from error
+    return 0
+
+
+def _spectrum(options: argparse.Namespace) -> int:
+    from .export.gated import WRITERS, Gate, measure
+    from .pipeline import PipelineError, form
+    from .sources import SourceError, open_source
+
+    output: Path = options.out
+    if not output.parent.is_dir():
+        raise InputError(f"{output}: the folder {output.parent} does not exist; make it first")
+    if output.suffix not in (*WRITERS, ".png") or output.is_dir():
+        raise InputError(f"{output}: give the name of a file that ends in .npz, .csv or .png")
+    if options.frames is not None and options.frames < 1:
+        raise InputError(f"--frames {options.frames}: give 1 or more")
+    try:
+        gate = Gate(*(1e-3 * float(part) for part in options.gate.split(",")))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"--gate {options.gate}: give X_MM,Z_MM or X_MM,Z_MM,LENGTH_MM") from error
+    changes = _changes(options)
+    try:
+        source = open_source(options.source, real_time=False, prf_hz=options.prf)
+        try:
+            start = source.defaults(Settings().acquisition)
+            settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
+            for note in source.configure(settings.acquisition).notes:
+                print(f"note: {note}", file=sys.stderr)
+            n_frames = options.frames or source.n_frames or 1
+            if source.n_frames and not options.source.startswith(SIMULATED):
+                n_frames = min(n_frames, source.n_frames)  # a second pass would not be a new time
+            source.start()
+
+            def formed() -> Iterator[IqFrame]:
+                for done in range(n_frames):
+                    frame = source.read(timeout_s=60.0)
+                    if frame is None:
+                        raise InputError(f"{options.source}: no frame {done} came within 60 s")
+                    _show_progress(done + 1, n_frames)
+                    yield form(frame, settings.processing)
+
+            record = measure(
+                formed(),
+                gate,
+                settings.processing,
+                window_s=None if options.window is None else 1e-3 * options.window,
+                angle_rad=math.radians(options.angle),
+            )
+        finally:
+            source.close()
+    except (SourceError, PipelineError, ValueError) as error:
+        raise InputError(str(error)) from error
+    try:
+        if output.suffix == ".png":
+            from .render.spectrum_picture import save_picture
+
+            save_picture(output, record.spectra, record.trace, record.titles)
+        else:
+            WRITERS[output.suffix](output, record)
+    except OSError as error:
+        raise InputError(f"{output}: {error.strerror or error}; nothing was kept") from error
+    print(json.dumps(record.description, indent=2))
     return 0
 
 

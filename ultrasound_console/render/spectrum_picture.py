@@ -1,0 +1,143 @@
+"""A spectrogram with its traces as an image file; needs no display."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPen, QPolygonF
+
+from ..dsp import bmode
+from ..dsp.spectrum import Spectra
+from ..dsp.trace import Trace
+
+_SIZE = (960, 480)
+_PLOT = QRectF(72.0, 64.0, 868.0, 368.0)
+_RANGE_DB = 30.0
+_INK, _PAPER = QColor("#d8dce2"), QColor("#101317")
+_ENVELOPE, _MEAN = QColor("#ffb000"), QColor("#40c4ff")
+_STEPS = (1.0, 2.0, 5.0, 10.0)
+
+
+def save_picture(path: Path, spectra: Spectra, line: Trace, titles: Sequence[str]) -> None:
+    """Draw grey spectra, the envelope in amber and the mean in blue, with axes in cm/s and s.
+
+    Parameters
+    ----------
+    path : Path
+        Of a PNG.
+    spectra : Spectra
+    line : Trace
+    titles : sequence of str
+        At most two lines above the plot.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
+    # Text needs an application, but no window.
+    app = QGuiApplication.instance() or QGuiApplication(["", "-platform", "offscreen"])
+    image = QImage(*_SIZE, QImage.Format.Format_RGB32)
+    image.fill(_PAPER)
+    painter = QPainter(image)
+    font = painter.font()
+    font.setPixelSize(14)
+    painter.setFont(font)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(_INK)
+    for row, text in enumerate(titles):
+        painter.drawText(QPointF(_PLOT.left(), 22.0 + 20.0 * row), text)
+    painter.drawImage(_PLOT, _grey(spectra))
+    axes = _Axes(spectra)
+    axes.draw(painter)
+    painter.setClipRect(_PLOT)
+    for values, colour in ((line.envelope_m_s, _ENVELOPE), (line.mean_m_s, _MEAN)):
+        painter.setPen(QPen(colour, 2.0))
+        for run in _runs(values):
+            points = [axes.point(line.time_s[k], values[k]) for k in run]
+            painter.drawPolyline(QPolygonF(points))
+            painter.drawPoints(QPolygonF(points))
+    painter.end()
+    del app
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.touch()  # says in plain words why it cannot, where Qt does not
+    try:
+        if not image.save(str(part), "PNG"):  # type: ignore[call-overload]
+            raise OSError(errno.EIO, "the picture cannot be written", str(path))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _grey(spectra: Spectra) -> QImage:
+    floor_db = 10.0 * np.log10(max(spectra.noise_floor(), 1e-37))
+    level = bmode.to_db(spectra.power, float(floor_db)) / _RANGE_DB
+    grey = np.clip(255.0 * level, 0.0, 255.0).astype(np.uint8).T[::-1]
+    held = np.ascontiguousarray(grey)
+    image = QImage(
+        held.data, held.shape[1], held.shape[0], held.shape[1], QImage.Format.Format_Grayscale8
+    )
+    return image.copy()  # outlives the array
+
+
+def _runs(values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """Stretches without a gap."""
+    finite = np.flatnonzero(np.isfinite(values))
+    return [run for run in np.split(finite, np.flatnonzero(np.diff(finite) > 1) + 1) if run.size]
+
+
+class _Axes:
+    """Where seconds and metres per second are in the plot."""
+
+    def __init__(self, spectra: Spectra) -> None:
+        time_s, velocity_m_s = spectra.time_s, spectra.velocity_m_s
+        step_s = float(np.median(np.diff(time_s))) if time_s.size > 1 else 1e-3
+        self._start_s, self._end_s = time_s[0] - 0.5 * step_s, time_s[-1] + 0.5 * step_s
+        step_m_s = velocity_m_s[1] - velocity_m_s[0]
+        self._low_m_s = velocity_m_s[0] - 0.5 * step_m_s
+        self._high_m_s = velocity_m_s[-1] + 0.5 * step_m_s
+
+    def point(self, time_s: float, velocity_m_s: float) -> QPointF:
+        """Place of a value."""
+        right = (time_s - self._start_s) / (self._end_s - self._start_s)
+        up = (velocity_m_s - self._low_m_s) / (self._high_m_s - self._low_m_s)
+        return QPointF(
+            _PLOT.left() + float(right) * _PLOT.width(), _PLOT.bottom() - float(up) * _PLOT.height()
+        )
+
+    def draw(self, painter: QPainter) -> None:
+        """Frame, ticks, the line of zero velocity and the words."""
+        painter.setPen(_INK)
+        painter.drawRect(_PLOT)
+        for value in _ticks(100.0 * self._low_m_s, 100.0 * self._high_m_s):
+            y = self.point(self._start_s, value / 100.0).y()
+            painter.drawLine(QPointF(_PLOT.left() - 5.0, y), QPointF(_PLOT.left(), y))
+            box = QRectF(0.0, y - 10.0, _PLOT.left() - 9.0, 20.0)
+            painter.drawText(
+                box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{value:g}"
+            )
+        for value in _ticks(self._start_s, self._end_s):
+            x = self.point(value, 0.0).x()
+            painter.drawLine(QPointF(x, _PLOT.bottom()), QPointF(x, _PLOT.bottom() + 5.0))
+            box = QRectF(x - 40.0, _PLOT.bottom() + 6.0, 80.0, 18.0)
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, f"{value:g}")
+        painter.drawText(QPointF(8.0, _PLOT.top() - 8.0), "cm/s")
+        painter.drawText(QPointF(_PLOT.right() - 8.0, _PLOT.bottom() + 40.0), "s")
+        zero = self.point(self._start_s, 0.0).y()
+        painter.setPen(QPen(_INK, 1.0, Qt.PenStyle.DotLine))
+        painter.drawLine(QPointF(_PLOT.left(), zero), QPointF(_PLOT.right(), zero))
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About six round numbers between two limits."""
+    rough = (high - low) / 6.0
+    decade = 10.0 ** np.floor(np.log10(rough))
+    step = decade * next(step for step in _STEPS if step * decade >= rough)
+    first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+    return [round(k * float(step), 9) for k in range(first, last + 1)]
