@@ -1,5 +1,6 @@
 """The whole window with real mouse and keys; the source is under control, the planes are known."""
 
+import dataclasses
 import gc
 import threading
 
@@ -139,6 +140,27 @@ def test_before_the_first_picture_it_says_so(console):
     assert console.chip == "PREPARING"
     assert not console.window.cine.freeze_button.isEnabled()
     assert console.window.labels.bars[0].texts == ()
+
+
+def test_a_first_start_tells_what_it_compiles_until_there_is_a_picture(console, monkeypatch):
+    engine, message = console.window.engine, console.window.message
+    ask = engine.status
+    compiling = {"compiling": "merge", "n_compiled": 4}
+    monkeypatch.setattr(engine, "status", lambda: dataclasses.replace(ask(), **compiling))
+    console.until(lambda: "kernel 5 (merge)" in message.text.text())
+    assert message.isVisible()
+    compiling.update(compiling="smooth", n_compiled=5)
+    console.until(lambda: "kernel 6 (smooth)" in message.text.text())
+
+    message.say("the file cannot be read", is_error=True)
+    console.window._on_poll()
+    assert message.text.text() == "the file cannot be read"
+    message.hide()
+    compiling.update(compiling="")
+    console.open()
+    console.play(3)
+    console.until(lambda: "LIVE" in console.chip)
+    assert not message.isVisible()
 
 
 def test_a_live_source_is_shown_with_its_figures(live):

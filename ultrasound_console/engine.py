@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from .cine import Cine
 from .compute import CPU_NAME, Compute, Formed
+from .dsp.compilation import Compilation
 from .frames import Acquisition, ChannelFrame, DopplerFrame
 from .handover import Latest
 from .settings import CPU, AcquisitionSettings
@@ -86,6 +87,7 @@ class Engine:
         self._finished: Latest[DopplerFrame] = Latest(wake)
         self._notices: deque[Notice] = deque(maxlen=100)
         self._compute = Compute(self._on_gpu_failed)
+        self._compilation = Compilation()
         self._device = CPU_NAME
 
         # Guards the source, and that it transmits only while `_live` is set.
@@ -213,6 +215,8 @@ class Engine:
             replaced_frames=sum(s.replaced for s in (self._raw, self._formed, self._finished)),
             errors=self._errors,
             device=self._device,
+            compiling=self._compilation.kernel,
+            n_compiled=self._compilation.n_compiled,
         )
 
     def close(self) -> None:
@@ -222,6 +226,7 @@ class Engine:
         threads = [*self._threads, *([self._opener] if self._opener else [])]
         for thread in threads:
             thread.join(JOIN_TIMEOUT_S)
+        self._compilation.stop()
         with self._transmit:
             for source in (self._source, self._incoming.source if self._incoming else None):
                 if source is not None:

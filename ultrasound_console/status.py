@@ -37,6 +37,10 @@ class EngineStatus:
         Faults and refused requests since the start.
     device : str
         What computed the newest frame.
+    compiling : str
+        Kernel that is being compiled, at the first start on a machine; empty when none is.
+    n_compiled : int
+        Kernels compiled since the start.
     """
 
     state: State
@@ -46,6 +50,8 @@ class EngineStatus:
     replaced_frames: int = 0
     errors: int = 0
     device: str = "CPU"
+    compiling: str = ""
+    n_compiled: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class MessageBar(QWidget):
         self.setObjectName("message")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.is_error = False
+        self._is_progress = False
         self.text = QLabel()
         self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setWordWrap(True)
@@ -76,6 +77,7 @@ class MessageBar(QWidget):
             Keep it until the next one.
         """
         self.is_error = is_error
+        self._is_progress = False
         first, *more = text.splitlines() or [""]
         self.text.setText(first if len(first) <= _LONGEST else first[:_LONGEST] + "…")
         self.text.setToolTip(text if more or len(first) > _LONGEST else "")
@@ -89,6 +91,21 @@ class MessageBar(QWidget):
         if not (is_error or stays):
             self._timer.start()
         self.show()
+
+    def say_progress(self, text: str) -> None:
+        """Show what takes so long, until :meth:`end_progress`; never in the place of an error."""
+        if self.isVisible() and self.is_error:
+            return
+        if not (self._is_progress and self.text.text() == text):
+            self.say(text, stays=True)
+            self.dismiss.hide()
+            self._is_progress = True
+
+    def end_progress(self) -> None:
+        """Take the progress away, and nothing else."""
+        if self._is_progress:
+            self._is_progress = False
+            self.hide()
 
     def say_fault(self, text: str) -> None:
         """Show what stopped the engine, with the way out."""

@@ -227,6 +227,13 @@ class MainWindow(QMainWindow):
                 self.message.say_fault(status.fault)
         elif before.state is State.FAULT:
             self.message.hide()
+        if state is State.PREPARING and status.compiling:
+            self.message.say_progress(
+                f"First start: compiling for this processor, kernel {status.n_compiled + 1} "
+                f"({status.compiling}). About half a minute, once."
+            )
+        elif state is not State.PREPARING:
+            self.message.end_progress()
         self._show_frame()
 
     def _shown_state(self, state: State) -> State:
