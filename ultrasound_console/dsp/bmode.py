@@ -23,6 +23,8 @@ FLOOR_DB = -120.0
 # Every so many samples enter an estimated level: a prime, so that it walks over all lines.
 _STRIDE = 7
 _REFERENCE_PERCENTILE = 99.5
+# Room above it: tissue is then a middle grey, and walls and fasciae stand out.
+_HEADROOM_DB = 10.0
 SPECKLE_DB = 10.0 / np.log(10.0) * np.pi / np.sqrt(6.0)
 """Standard deviation of fully developed speckle of one look, 5.57 dB."""
 # Above the local mean, in standard deviations of speckle: kept in part from, wholly from. Of
@@ -80,8 +82,9 @@ def _positive(power: NDArray[Any], stride: int) -> NDArray[Any]:
 
 
 def reference_db(power: NDArray[Any]) -> float | None:
-    """Level of the bright end of the picture: a high percentile, deaf to a single glint."""
-    return level_db(power, _REFERENCE_PERCENTILE)
+    """Level of the bright end of the picture: above a high percentile, deaf to a single glint."""
+    level = level_db(power, _REFERENCE_PERCENTILE)
+    return None if level is None else level + _HEADROOM_DB
 
 
 def to_db(
