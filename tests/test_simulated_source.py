@@ -4,13 +4,15 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.ndimage import distance_transform_edt
 
 from ultrasound_console.pipeline import doppler, form
 from ultrasound_console.settings import AcquisitionSettings, ProcessingSettings
 from ultrasound_console.simulation import Scan
 from ultrasound_console.sources import SourceError, open_source, source_names
-from ultrasound_console.sources.simulated import SCENES, SimulatedSource
+from ultrasound_console.sources.simulated import SCENES, SimulatedSource, coarse_to_fine
 
 # Five frames of four pulses in a cycle of one second.
 QUICK = AcquisitionSettings(ensemble=4, frame_rate_hz=5.0)
@@ -70,9 +72,10 @@ def test_phases_come_in_order_and_the_cycle_repeats(source):
     frames = [source.read(TIMEOUT_S) for _ in range(7)]
     assert [frame.index for frame in frames] == list(range(7))
     np.testing.assert_allclose([frame.time_s for frame in frames], 0.2 * np.arange(7))
-    assert [frame.truth.time_s for frame in frames] == pytest.approx(
-        [0.0, 0.2, 0.4, 0.6, 0.8, 0.0, 0.2]
-    )
+    # The ensemble comes after three B-mode transmits.
+    late_s = [frame.truth.time_s - 0.2 * (k % 5) for k, frame in enumerate(frames)]
+    assert max(late_s) - min(late_s) < 1e-9
+    assert 0.0 < late_s[0] < 2e-3
     np.testing.assert_array_equal(frames[5].colour, frames[0].colour)
     assert np.any(frames[1].colour != frames[0].colour)
     for frame in frames:
@@ -137,44 +140,59 @@ def test_frames_are_made_once_and_phases_are_skipped_to_keep_the_pace(source, mo
     assert sorted(made) == [0, 1, 2, 3, 4]
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     np.testing.assert_allclose([frame.time_s for frame in frames], [0.0, 0.2, 0.8, 1.0, 1.8])
-    assert [frame.truth.time_s for frame in frames] == pytest.approx([0.0, 0.2, 0.8, 0.0, 0.8])
+    assert [round(frame.truth.time_s, 1) for frame in frames] == [0.0, 0.2, 0.8, 0.0, 0.8]
 
 
 @live
-def test_only_phases_that_are_ready_are_played(source, monkeypatch):
+def test_phases_that_are_not_ready_are_skipped_and_the_others_keep_their_time(source, monkeypatch):
     synthesise = Scan.frame
     enough = threading.Event()
 
     def two_phases(self, acquisition, phase, stopped):
-        while phase not in (0, 2):
-            if stopped():
-                return None
-            if phase > 2:
-                enough.set()
+        if phase in (0, 2):
+            return synthesise(self, acquisition, phase, stopped)
+        enough.set()
+        while not stopped():
             threading.Event().wait(0.001)
-        return synthesise(self, acquisition, phase, stopped)
+        return None
 
     monkeypatch.setattr(Scan, "frame", two_phases)
-    order = iter([0, 2, 4])
-    monkeypatch.setattr(source, "_missing", lambda position: next(order))
     source.configure(QUICK)
     source.start()
     assert enough.wait(TIMEOUT_S)
     steps = iter([1] * 8)
     monkeypatch.setattr(source._clock, "wait", lambda interval_s, timeout_s: next(steps))
-    times_s = [source.read(TIMEOUT_S).time_s for _ in range(4)]
-    np.testing.assert_allclose(times_s, [0.0, 0.4, 1.0, 1.4])
+    frames = [source.read(TIMEOUT_S) for _ in range(4)]
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0.0, 0.4, 1.0, 1.4])
+    assert [round(frame.truth.time_s, 1) for frame in frames] == [0.0, 0.4, 0.0, 0.4]
 
 
 @live
-def test_the_phase_that_is_made_next_is_the_one_that_comes_due(source):
+def test_the_heart_beats_at_once_in_few_phases(source, monkeypatch):
+    made = []
+
+    def frame(self, acquisition, phase, stopped):
+        made.append(phase)
+
+    monkeypatch.setattr(Scan, "frame", frame)
     source.configure(QUICK)
-    assert source._missing(0) == 0
-    assert source._missing(7) == 2
-    source._ready = {2: None, 3: None}
-    assert source._missing(7) == 4
-    source._ready = dict.fromkeys(range(5))
-    assert source._missing(3) is None
+    source._ready = {0: None, 2: None}
+    source.start()
+    for thread in probe_threads():
+        thread.join()
+    # What is ready is not made again, and what comes first fills the largest gap.
+    assert made == [1]
+
+
+@given(n=st.integers(1, 400))
+def test_phases_are_made_from_coarse_to_fine(n):
+    order = coarse_to_fine(n)
+    assert order[0] == 0
+    assert sorted(order) == list(range(n))
+    for some in (n // 8, n // 4, n // 2):
+        if some > 1:
+            gaps = np.diff([*sorted(order[:some]), n])
+            assert gaps.max() <= 2.0 * n / some + 2.0
 
 
 @live

@@ -68,7 +68,7 @@ def test_velocity_of_the_simulated_probe(scene, where):
 @pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, JET])
 def test_folds_up_to_one_and_a_half_nyquist(scene, where):
     counts = scored(frames_of(scene, **where, prf_hz=prf_for(scene, 1.5, **where)))
-    assert counts.aliased_share > 0.02
+    assert counts.aliased_share > 0.01  # in the stenosis a small spot in the throat
     assert counts.wrong_share <= 0.03
 
 
@@ -85,12 +85,8 @@ def wrong_here_and_by_region_merging(scene, where):
     return scored(frames).n_wrong, theirs
 
 
-# In the jet of the stenosis both fail in the same pixels; the two left over are theirs.
-TIED = pytest.mark.xfail(strict=False, reason="543 wrong pixels against 541")
-
-
 @pytest.mark.rivals
-@pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, pytest.param(*JET, marks=TIED)])
+@pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, JET])
 def test_folds_at_three_nyquist_against_region_merging(scene, where):
     ours, theirs = wrong_here_and_by_region_merging(scene, where)
     assert ours <= theirs

@@ -362,7 +362,7 @@ def region_dealias_folds(made):
 
 @pytest.mark.parametrize(
     ("scene", "prf_hz", "n_frames"),
-    [("straight-tube", 1580.0, 2), ("femoral-bifurcation", 4900.0, 5)],
+    [("straight-tube", 1580.0, 2), ("femoral-bifurcation", 5900.0, 5)],
 )
 def test_simulated_probe_to_one_and_a_half_nyquist(scene, prf_hz, n_frames):
     frames = list(probe_frames(scene, prf_hz, n_frames))
@@ -376,7 +376,7 @@ def test_simulated_probe_to_one_and_a_half_nyquist(scene, prf_hz, n_frames):
 @pytest.mark.rivals
 @pytest.mark.parametrize(
     ("scene", "prf_hz", "n_frames"),
-    [("straight-tube", 790.0, 2), ("femoral-bifurcation", 2450.0, 6)],
+    [("straight-tube", 790.0, 2), ("femoral-bifurcation", 3150.0, 6)],
 )
 def test_simulated_probe_to_three_nyquist_against_region_merging(scene, prf_hz, n_frames):
     pytest.importorskip("region_dealias")

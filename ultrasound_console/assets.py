@@ -1,4 +1,4 @@
-"""Shaders and models: from the wheel, or from the top level of a checkout.
+"""Shaders, models and probes: from the wheel, or from the top level of a checkout.
 
 A shader may say ``#include "file"``. It is expanded here, before vispy sees the source: vispy
 would look among its own shaders and silently take a file of the same name.
@@ -14,7 +14,7 @@ _INCLUDE = re.compile(r'^[ \t]*#include[ \t]+"([^"]*)"[ \t]*$', re.MULTILINE)
 
 
 class AssetError(Exception):
-    """A shader or model that is not there or cannot be used; the message says which."""
+    """A shader, model or probe that is not there or cannot be used; the message says which."""
 
 
 def _folder(kind: str) -> Path:
@@ -90,3 +90,56 @@ def model(name: str) -> Path:
         The file is missing.
     """
     return _path("models", name)
+
+
+def probe_names() -> tuple[str, ...]:
+    """Names of the probes that simulations can use, in alphabetical order.
+
+    Raises
+    ------
+    AssetError
+        There are none: the installation is damaged.
+    """
+    folder = _folder("models") / "probes"
+    names = tuple(sorted(path.stem for path in folder.glob("*.json")))
+    if not names:
+        raise AssetError(f"no probe files in {folder}: install the program again")
+    return names
+
+
+def probe_file(name: str) -> Path:
+    """Path of a probe's file.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`probe_names`.
+
+    Raises
+    ------
+    AssetError
+        There is no such probe.
+    """
+    if name not in probe_names():
+        raise AssetError(f"no probe {name!r}: take one of {', '.join(probe_names())}")
+    return _folder("models") / "probes" / f"{name}.json"
+
+
+def phantom(name: str) -> Path:
+    """Path of the solved flow of a simulated vessel.
+
+    Parameters
+    ----------
+    name : str
+        File name inside ``models/phantoms/``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    AssetError
+        The file is missing.
+    """
+    return _path("models/phantoms", name)

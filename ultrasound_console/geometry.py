@@ -34,6 +34,11 @@ class Probe:
         Nominal centre frequency of the transducer.
     fractional_bandwidth : float
         Pulse-echo -6 dB bandwidth over the centre frequency.
+    element_height_m, elevation_focus_m : float
+        Size of an element across the picture, and the depth where its lens focuses; infinite
+        where that is not known.
+    converter_bits : int
+        Of the samples that its front end delivers.
     """
 
     name: str
@@ -42,6 +47,9 @@ class Probe:
     element_width_m: float
     center_frequency_hz: float
     fractional_bandwidth: float
+    element_height_m: float = math.inf
+    elevation_focus_m: float = math.inf
+    converter_bits: int = 16
 
     def __post_init__(self) -> None:
         if len(self.element_x_m) != len(self.element_z_m) or not self.element_x_m:
@@ -59,6 +67,9 @@ class Probe:
         *,
         element_width_m: float | None = None,
         fractional_bandwidth: float = 0.6,
+        element_height_m: float = math.inf,
+        elevation_focus_m: float = math.inf,
+        converter_bits: int = 16,
     ) -> Probe:
         """Make a flat array with its centre at the origin."""
         x_m = (np.arange(n_elements) - (n_elements - 1) / 2) * pitch_m
@@ -69,6 +80,9 @@ class Probe:
             element_width_m=0.9 * pitch_m if element_width_m is None else element_width_m,
             center_frequency_hz=center_frequency_hz,
             fractional_bandwidth=fractional_bandwidth,
+            element_height_m=element_height_m,
+            elevation_focus_m=elevation_focus_m,
+            converter_bits=converter_bits,
         )
 
     @property

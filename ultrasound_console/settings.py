@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, Literal
 
+from .assets import probe_names
+
 
 class SettingError(ValueError):
     """A setting that does not exist or a value outside its range; the message says which."""
@@ -193,6 +195,40 @@ class AcquisitionSettings(_Group):
             "Hz",
             "Frame rate",
             "Frames per second asked of a live source; recordings keep their own.",
+        ),
+    )
+    probe: str = _setting(
+        "l7-4",
+        Choice(
+            probe_names(),
+            "Probe",
+            "Array of the simulated probe; scanners and recordings have their own.",
+        ),
+    )
+    transmit_frequency_hz: float = _setting(
+        0.0,
+        Range(
+            0.0,
+            15e6,
+            1e5,
+            "Hz",
+            "Transmit frequency",
+            "Centre frequency of the transmitted pulse, within the probe's band; 0 is the "
+            "middle of that. Recordings keep their own.",
+            "MHz",
+            1e-6,
+        ),
+    )
+    n_cycles: int = _setting(
+        2,
+        Range(
+            1,
+            8,
+            1,
+            "",
+            "Cycles",
+            "Length of the transmitted pulse. Longer is more sensitive and less sharp. Recordings "
+            "keep their own.",
         ),
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .scan import Scan, ScanFrame, plan
+from .plan import plan
+from .random_scenes import random_scene
+from .scan import Scan, ScanFrame
 from .scenes import SCENES, Scene
 
-__all__ = ["SCENES", "Scan", "ScanFrame", "Scene", "plan"]
+__all__ = ["SCENES", "Scan", "ScanFrame", "Scene", "plan", "random_scene"]

@@ -1,10 +1,8 @@
 """Velocity of the blood, everywhere and at any time of the heart cycle.
 
-The stream function of the vessel is sampled once and interpolated by cubic B-splines, whose
-derivatives are velocities without divergence. Every stream line has its own course over the heart
-cycle: those along the walls have less momentum and turn round earlier, as in Womersley flow
-(J. R. Womersley, J. Physiol. 127, 1955). A speed that is constant along stream lines keeps the
-flow incompressible.
+The stream functions of the vessels are cubic B-splines in the plane and in time. Their derivatives
+are velocities without divergence, and what flows through a section is the difference of the values
+on its two walls.
 """
 
 from __future__ import annotations
@@ -19,123 +17,121 @@ from scipy.ndimage import spline_filter
 
 from ..geometry import ImageGrid, plane_wave_velocity_m_s
 from .kernels_numba import carry_points, sample_spline
+from .stream import Stream
 from .vessels import Lumen
-from .waveform import Waveform
 
 Array = NDArray[np.float64]
 
+# Of the distance to the walls, which is needed in the tissue as well.
 _SPACING_M = 1.5e-4
 _MARGIN_M = 4e-3
-_STREAM_LINES = 65
-_SECTION_POINTS = 513
+_SECTION_POINTS = 1025
 # Longest way between two looks at the velocity.
 _STEP_M = 4e-4
+_SAMPLES = 4000
 
 
 class Flow:
-    """Blood in a lumen.
+    """Blood in one or more vessels.
 
     Parameters
     ----------
-    lumen : Lumen
-    waveform : Waveform
-    peak_speed_m_s : float
-        Highest speed anywhere in the lumen while the waveform is 1.
-    wall_lead_s : float
-        How much earlier than the core the flow along the walls changes.
+    lumens : tuple of Lumen
+    streams : tuple of Stream
+        What flows in them; all of one spacing.
     edge_m : float
-        Flow is needed for abs(x) up to here; what leaves there comes in at the other side.
+        Flow is needed for abs(x) up to here; what leaves there comes in again.
+
+    Attributes
+    ----------
+    period_s : float
+        The longest cycle of the vessels.
+    peak_speed_m_s : float
+        Highest speed at any time, to about a percent.
     """
 
     def __init__(
-        self,
-        lumen: Lumen,
-        waveform: Waveform,
-        *,
-        peak_speed_m_s: float,
-        wall_lead_s: float,
-        edge_m: float,
+        self, lumens: tuple[Lumen, ...], streams: tuple[Stream, ...], *, edge_m: float
     ) -> None:
-        self.waveform = waveform
         self.edge_m = edge_m
-        top_m, bottom_m = lumen.box_m
+        self.period_s = max(stream.period_s for stream in streams)
+        self._streams = streams
+        boxes = np.array([lumen.box_m for lumen in lumens])
+        top_m, bottom_m = boxes[:, 0].min(), boxes[:, 1].max()
         n_x = math.ceil(2.0 * (edge_m + _MARGIN_M) / _SPACING_M) + 1
         n_z = math.ceil((bottom_m - top_m + 2.0 * _MARGIN_M) / _SPACING_M) + 1
-        self._origin_m = np.array([-(n_x - 1) / 2.0 * _SPACING_M, top_m - _MARGIN_M])
-        x_m = self._origin_m[0] + _SPACING_M * np.arange(n_x)
-        z_m = self._origin_m[1] + _SPACING_M * np.arange(n_z)
-        grid = np.meshgrid(x_m, z_m)
-        stream, depth_m = lumen.stream_and_depth(grid[0].ravel(), grid[1].ravel())
-        self._depth_m = spline_filter(depth_m.reshape(n_z, n_x))
-        spline = spline_filter(stream.reshape(n_z, n_x))
-        inside = (depth_m > 0.0).reshape(n_z, n_x)
-        self._blood_above_m = _SPACING_M * np.cumsum(inside, axis=0)
-        speed = np.hypot(*self._sampled(spline, *grid)[1:])
-        fastest = float(speed[inside & (np.abs(grid[0]) <= edge_m)].max())
-        # The spline is of the flow whose fastest point runs at 1 m/s.
-        self._stream = spline / fastest
-        self._lines_per_stream = fastest
-        lines = np.linspace(0.0, 1.0, _STREAM_LINES)
-        self._lead_s = wall_lead_s * (2.0 * lines - 1.0) ** 2
-        self._peak_speed_m_s = peak_speed_m_s
-        self._sections_m = tuple(self._section(side * edge_m, z_m) for side in (-1.0, 1.0))
+        self._depth_origin_m = np.array([-(n_x - 1) / 2.0 * _SPACING_M, top_m - _MARGIN_M])
+        x_m = self._depth_origin_m[0] + _SPACING_M * np.arange(n_x)
+        z_m = self._depth_origin_m[1] + _SPACING_M * np.arange(n_z)
+        x, z = (values.ravel() for values in np.meshgrid(x_m, z_m))
+        depths_m = [lumen.stream_and_depth(x, z)[1] for lumen in lumens]
+        depth_m = np.maximum.reduce(depths_m).reshape(n_z, n_x)
+        self._depth_m = spline_filter(depth_m)
+        self._place_streams()
+        self._section_z_m = np.linspace(z_m[0], z_m[-1], _SECTION_POINTS)
+        middle_m = 0.5 * (self._section_z_m[1:] + self._section_z_m[:-1])
+        self._open = [self.depth_m(side * edge_m, middle_m) > 0.0 for side in (-1.0, 1.0)]
+        self.peak_speed_m_s = self._fastest()
 
-    def _sampled(self, spline: Array, x_m: ArrayLike, z_m: ArrayLike) -> Array:
-        x, z = np.broadcast_arrays(np.asarray(x_m, float), np.asarray(z_m, float))
-        out = np.empty((3, x.size))
-        sample_spline(spline, self._origin_m, _SPACING_M, np.ravel(x), np.ravel(z), out)
-        return out.reshape(3, *x.shape)
+    def _place_streams(self) -> None:
+        """Find the plane that holds the splines of all vessels."""
+        first = self._streams[0]
+        self._spacing_m = first.spacing_m
+        if any(stream.spacing_m != first.spacing_m for stream in self._streams):
+            raise ValueError("streams of one flow need one spacing")
+        starts = np.array([np.rint(s.origin_m[::-1] / s.spacing_m) for s in self._streams])
+        corner = starts.min(axis=0)
+        self._starts = (starts - corner).astype(int)
+        ends = self._starts + np.array([stream.shape for stream in self._streams])
+        self._shape = tuple(ends.max(axis=0).tolist())
+        self._origin_m = corner[::-1] * self._spacing_m
 
-    def _section(self, x_m: float, z_m: Array) -> Array:
-        """Depth of each stream line where the vessels cross a vertical line."""
-        fine_m = np.linspace(z_m[0], z_m[-1], 4 * z_m.size)
-        inside = self.depth_m(x_m, fine_m) > 0.0
-        stream = self._sampled(self._stream, x_m, fine_m)[0] * self._lines_per_stream
-        if not inside.any():
-            return np.zeros(_SECTION_POINTS)
-        lines = np.linspace(0.0, 1.0, _SECTION_POINTS)
-        return np.interp(lines, np.maximum.accumulate(stream[inside]), fine_m[inside])
+    def _fastest(self) -> float:
+        rng = np.random.default_rng(0)
+        x_m, z_m = self.draw(_SAMPLES / (2.0 * self.edge_m * 10e-3), rng)
+        n_times = max(len(s.phases) * round(self.period_s / s.period_s) for s in self._streams)
+        times_s = self.period_s * np.arange(n_times) / n_times
+        return max(
+            float(np.hypot(*self.velocity_m_s(x_m, z_m, time_s)).max()) for time_s in times_s
+        )
+
+    @lru_cache(maxsize=4)  # noqa: B019 - a flow lives as long as the program's scene
+    def _spline(self, time_s: float) -> Array:
+        """Coefficients of the stream function of all vessels at one time."""
+        if len(self._streams) == 1:
+            return self._streams[0].at(time_s)
+        spline = np.zeros(self._shape)
+        for (row, column), stream in zip(self._starts, self._streams, strict=True):
+            n_z, n_x = stream.shape
+            spline[row : row + n_z, column : column + n_x] += stream.at(time_s)
+        return spline
+
+    def _stream_at(self, x_m: ArrayLike, z_m: ArrayLike, time_s: float) -> Array:
+        """Stream function and velocity without regard to the walls: (3, ...)."""
+        return _sampled(self._spline(time_s), self._origin_m, self._spacing_m, x_m, z_m)
+
+    def _depth_and_slopes(self, x_m: ArrayLike, z_m: ArrayLike) -> Array:
+        return _sampled(self._depth_m, self._depth_origin_m, _SPACING_M, x_m, z_m)
 
     def depth_m(self, x_m: ArrayLike, z_m: ArrayLike) -> Array:
         """Distance to the nearest wall, positive inside the lumen.
 
         Far from the vessels, outside the flow's own box, only the sign is right.
         """
-        depth_m: Array = self._sampled(self._depth_m, x_m, z_m)[0]
+        depth_m: Array = self._depth_and_slopes(x_m, z_m)[0]
         return depth_m
 
     def inward(self, x_m: ArrayLike, z_m: ArrayLike) -> tuple[Array, Array]:
         """Give the unit vector (x, z) away from the nearest wall into the blood."""
-        _, down, left = self._sampled(self._depth_m, x_m, z_m)
+        _, down, left = self._depth_and_slopes(x_m, z_m)
         length = np.maximum(np.hypot(down, left), 1e-9)
         return -left / length, down / length
 
-    def blood_above_m(self, x_m: Array, z_m: Array) -> Array:
-        """Measure the blood straight above each point."""
-        n_z, n_x = self._blood_above_m.shape
-        column = np.rint((x_m - self._origin_m[0]) / _SPACING_M).astype(int)
-        row = np.rint((z_m - self._origin_m[1]) / _SPACING_M).astype(int)
-        return np.asarray(
-            self._blood_above_m[np.clip(row, 0, n_z - 1), np.clip(column, 0, n_x - 1)]
-        )
-
-    def speeds_m_s(self, time_s: ArrayLike) -> Array:
-        """Speed of every stream line: (..., n_lines) for times of shape (...)."""
-        time = np.asarray(time_s, float)[..., None]
-        return self._peak_speed_m_s * self.waveform(time + self._lead_s)
-
     def velocity_m_s(self, x_m: ArrayLike, z_m: ArrayLike, time_s: float) -> tuple[Array, Array]:
         """(vx, vz) at one time, 0 outside the vessels; the shape of ``x_m`` and ``z_m``."""
-        psi, vx, vz = self._sampled(self._stream, x_m, z_m)
-        return self._at(time_s, psi, vx, vz, self.depth_m(x_m, z_m) > 0.0)
-
-    def _at(
-        self, time_s: float, psi: Array, vx: Array, vz: Array, inside: NDArray[np.bool_]
-    ) -> tuple[Array, Array]:
-        lines = np.linspace(0.0, 1.0, _STREAM_LINES)
-        speed = np.interp(psi * self._lines_per_stream, lines, self.speeds_m_s(time_s))
-        speed = np.where(inside, speed, 0.0)
-        return speed * vx, speed * vz
+        inside = self.depth_m(x_m, z_m) > 0.0
+        _, vx, vz = self._stream_at(x_m, z_m, time_s)
+        return np.where(inside, vx, 0.0), np.where(inside, vz, 0.0)
 
     def flux_m2_s(self, x_m: float, between_m: tuple[float, float], time_s: float) -> float:
         """Blood that crosses a vertical line between two depths, per second and metre of width."""
@@ -145,8 +141,8 @@ class Flow:
 
     def draw(self, density_per_m2: float, rng: np.random.Generator) -> tuple[Array, Array]:
         """Random points, uniform in the lumen: (x_m, z_m), sorted by depth."""
-        low = self._origin_m[1]
-        high = low + _SPACING_M * (self._stream.shape[0] - 1)
+        low = self._depth_origin_m[1]
+        high = low + _SPACING_M * (self._depth_m.shape[0] - 1)
         n = round(density_per_m2 * 2.0 * self.edge_m * (high - low))
         x_m = rng.uniform(-self.edge_m, self.edge_m, n)
         z_m = np.sort(rng.uniform(low, high, n))
@@ -154,23 +150,51 @@ class Flow:
         return x_m[inside], z_m[inside]
 
     def carry(self, x_m: Array, z_m: Array, time_s: float, duration_s: float) -> None:
-        """Move points with the flow, in place, from ``time_s`` for ``duration_s``."""
-        inlet, outlet = self._sections_m
+        """Move points with the flow, in place, from ``time_s`` for ``duration_s``.
+
+        What leaves at an edge comes in again where blood enters, in the same order and as densely.
+        """
+        middle_s = time_s + 0.5 * duration_s
+        n_steps = 1 + int(self.peak_speed_m_s * duration_s / _STEP_M)
+        z0_m, z1_m = self._section_z_m[:2]
         carry_points(
-            x_m, z_m, self._stream, self._origin_m, _SPACING_M, self._lines_per_stream,
-            self.speeds_m_s(time_s + 0.5 * duration_s), duration_s, _STEP_M, self.edge_m,
-            inlet, outlet,
+            x_m, z_m, self._spline(middle_s), self._origin_m, self._spacing_m,
+            duration_s, n_steps, self.edge_m, z0_m, z1_m - z0_m, *self._gates(middle_s),
         )  # fmt: skip
 
+    def _gates(self, time_s: float) -> tuple[Array, Array]:
+        """Outflow and inflow summed down the left edge, then down the right one, from 0 to 1."""
+        sums = []
+        rightward = [
+            np.diff(self._stream_at(side * self.edge_m, self._section_z_m, time_s)[0]) * is_open
+            for side, is_open in zip((-1.0, 1.0), self._open, strict=True)
+        ]
+        outward = np.concatenate([-rightward[0], rightward[1]])
+        for flow in (outward, -outward):
+            total = np.concatenate([[0.0], np.cumsum(np.maximum(flow, 0.0))])
+            sums.append(total / max(total[-1], 1e-12))
+        return sums[0], sums[1]
+
     @lru_cache(maxsize=8)  # noqa: B019 - a flow lives as long as the program's scene
-    def _on(self, grid: ImageGrid) -> tuple[Array, NDArray[np.bool_]]:
+    def _inside(self, grid: ImageGrid) -> tuple[Array, Array, NDArray[np.bool_]]:
         x_m, z_m = grid.positions_m()
-        return self._sampled(self._stream, x_m, z_m), self.depth_m(x_m, z_m) > 0.0
+        return x_m, z_m, self.depth_m(x_m, z_m) > 0.0
 
     def on(self, grid: ImageGrid, time_s: float) -> tuple[Array, Array, NDArray[np.bool_]]:
         """(vx, vz, inside) at the samples of a grid, each (n_depths, n_lines)."""
-        (psi, vx, vz), inside = self._on(grid)
-        return *self._at(time_s, psi, vx, vz, inside), inside
+        x_m, z_m, inside = self._inside(grid)
+        _, vx, vz = self._stream_at(x_m, z_m, time_s)
+        return np.where(inside, vx, 0.0), np.where(inside, vz, 0.0), inside
+
+
+def _sampled(
+    spline: Array, origin_m: Array, spacing_m: float, x_m: ArrayLike, z_m: ArrayLike
+) -> Array:
+    """Value of a spline, its derivative along z, and minus that along x: (3, ...)."""
+    x, z = np.broadcast_arrays(np.asarray(x_m, float), np.asarray(z_m, float))
+    out = np.empty((3, x.size))
+    sample_spline(spline, origin_m, spacing_m, np.ravel(x), np.ravel(z), out)
+    return out.reshape(3, *x.shape)
 
 
 @dataclass(frozen=True, eq=False)

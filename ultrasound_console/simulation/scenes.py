@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .flow import Flow
-from .tissue import GROIN, PLAIN, Tissue
-from .vessels import Bifurcation, Channel, Disc, Lumen, Wall, straight_walls
-from .waveform import FEMORAL, PRESSURE, STEADY, Waveform
+from .stream import Blood, ClosedForm, Solved
+from .tissue import GROIN, GROIN_WITH_PLAQUE, NECK, PLAIN, Tissue
+from .vessels import Bifurcation, Channel, Disc, Wall, straight_walls
+from .waveform import CAROTID, EXTERNAL_CAROTID, FEMORAL, PRESSURE, VENOUS, Waveform
 
 # Blood and tissue are simulated a little beyond the sides of the picture.
 EDGE_M = 21e-3
@@ -22,16 +23,10 @@ class Scene:
     Attributes
     ----------
     name : str
-    lumen : Lumen
-        Vessels, or whatever else moves.
+    vessels : tuple of Blood
+        What moves. Vessels lie 1.2 mm apart at least, and their cycles fit into the longest.
     tissue : Tissue
         What does not.
-    waveform : Waveform
-        Course of the flow over the heart cycle.
-    peak_speed_m_s : float
-        Highest speed in the scene.
-    wall_lead_s : float
-        How much earlier the flow along the walls changes than in the core.
     pressure : Waveform
         How far the walls give way.
     blood_db : float
@@ -46,30 +41,35 @@ class Scene:
     """
 
     name: str
-    lumen: Lumen
+    vessels: tuple[Blood, ...]
     tissue: Tissue
-    waveform: Waveform = STEADY
-    peak_speed_m_s: float = 0.6
-    wall_lead_s: float = 0.0
     pressure: Waveform = PRESSURE
     blood_db: float = -43.0
-    noise_db: float = -60.0
+    noise_db: float = -57.0
     colour_range_m: tuple[float, float] = (6e-3, 30e-3)
     steering_rad: float | None = None
     seed: int = 1
+
+    @property
+    def period_s(self) -> float:
+        """Time after which everything repeats."""
+        return max(blood.waveform.period_s for blood in self.vessels)
+
+    @property
+    def waveform(self) -> Waveform:
+        """Course of the flow in the first vessel, which names the heart's phases."""
+        return self.vessels[0].waveform
 
     def flow(self) -> Flow:
         """Build the flow of this scene, once."""
         return _flow(self)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=12)
 def _flow(scene: Scene) -> Flow:
     return Flow(
-        scene.lumen,
-        scene.waveform,
-        peak_speed_m_s=scene.peak_speed_m_s,
-        wall_lead_s=scene.wall_lead_s,
+        tuple(blood.lumen for blood in scene.vessels),
+        tuple(blood.stream(EDGE_M) for blood in scene.vessels),
         edge_m=EDGE_M,
     )
 
@@ -78,14 +78,34 @@ def _mm(*points: tuple[float, float]) -> tuple[tuple[float, float], ...]:
     return tuple((1e-3 * x, 1e-3 * z) for x, z in points)
 
 
-def _narrowed(middle_z_m: float, radius_m: float, left: float) -> tuple[Wall, Wall]:
-    """Walls of a vessel along x that is narrowed at x = -5 mm to the given part of its width."""
-    x_mm = [-26.0, -20.0, -16.0, -12.5, -10.0, -8.0, -6.5, -5.0, -3.5, -2.0, 0.0, 2.5, 6.0,
-            10.0, 16.0, 21.0, 26.0]  # fmt: skip
-    radius = [radius_m * (1.0 - (1.0 - left) * math.exp(-(((x + 5.0) / 3.2) ** 2))) for x in x_mm]
-    upper = [(1e-3 * x, middle_z_m - r) for x, r in zip(x_mm, radius, strict=True)]
-    lower = [(1e-3 * x, middle_z_m + r) for x, r in zip(x_mm, radius, strict=True)]
-    return Wall(tuple(upper), 0.0), Wall(tuple(lower[::-1]), 1.0)
+def _between(
+    upper_mm: tuple[tuple[float, float], ...], lower_mm: tuple[tuple[float, float], ...]
+) -> Channel:
+    """Vessel between two walls, both given from left to right."""
+    return Channel(Wall(_mm(*upper_mm), 0.0), Wall(_mm(*lower_mm)[::-1], 1.0))
+
+
+def _winding(middle_mm: float, radius_mm: float, swing_mm: float, length_mm: float) -> Channel:
+    """Vessel of one width around a sine."""
+    upper, lower = [], []
+    for k in range(-28, 29, 2):
+        turn = 2.0 * math.pi * k / length_mm
+        slope = swing_mm * 2.0 * math.pi / length_mm * math.cos(turn)
+        z = middle_mm + swing_mm * math.sin(turn)
+        away = radius_mm / math.hypot(1.0, slope)
+        upper.append((k + away * slope, z - away))
+        lower.append((k - away * slope, z + away))
+    return _between(tuple(upper), tuple(lower))
+
+
+def _narrowed(middle_mm: float, radius_mm: float, left: float) -> Channel:
+    """Vessel along x that is narrowed at x = -5 mm to the given part of its width."""
+    x_mm = (-26.0, -20.0, -16.0, -12.5, -10.0, -8.0, -6.5, -5.0, -3.5, -2.0, 0.0, 2.5, 6.0,
+            10.0, 16.0, 21.0, 26.0)  # fmt: skip
+    radii = [radius_mm * (1.0 - (1.0 - left) * math.exp(-(((x + 5.0) / 3.2) ** 2))) for x in x_mm]
+    sides = [tuple((x, middle_mm + side * r) for x, r in zip(x_mm, radii, strict=True))
+             for side in (-1, 1)]  # fmt: skip
+    return _between(*sides)
 
 
 _FEMORAL = Bifurcation(
@@ -106,37 +126,105 @@ _FEMORAL = Bifurcation(
     ),
 )  # fmt: skip
 
+# The common carotid artery from the left; above the external, below the internal with its bulb,
+# along whose outer wall the flow parts and turns back.
+_CAROTID = Bifurcation(
+    upper=Wall(
+        _mm((-26, 11.3), (-19, 11.3), (-12, 11.1), (-4, 10.6), (0, 10.2), (5, 9.2), (10, 8.2),
+            (17, 7.0), (26, 5.8)),
+        0.0,
+    ),
+    lower=Wall(
+        _mm((26, 25.7), (20, 24.5), (15, 23.8), (10, 23.3), (6, 22.4), (2, 20.7), (-2, 18.8),
+            (-6, 17.8), (-12, 17.6), (-19, 17.7), (-26, 17.7)),
+        1.0,
+    ),
+    divider=Wall(
+        _mm((26, 9.6), (17, 10.8), (10, 12.1), (5, 13.2), (3.4, 13.65), (2.85, 14.0), (3.4, 14.45),
+            (5, 15.1), (10, 16.9), (15, 18.5), (20, 19.7), (26, 20.8)),
+        0.36,
+    ),
+)  # fmt: skip
+
+# A narrow neck, a sac, and a wider way out: the jet runs between two vortices.
+_SAC = _between(
+    ((-26, 16.4), (-20, 16.4), (-14, 16.4), (-9.4, 16.3), (-7.7, 15.2), (-5.8, 12.8), (-3, 11.1),
+     (0, 10.5), (3, 11.0), (5.8, 12.4), (7.8, 14.4), (9.4, 15.3), (14, 15.5), (20, 15.5),
+     (26, 15.5)),
+    ((-26, 19.6), (-20, 19.6), (-14, 19.6), (-9.4, 19.7), (-7.7, 20.7), (-5.8, 23.0), (-3, 24.8),
+     (0, 25.5), (3, 25.1), (5.8, 23.7), (7.8, 21.6), (9.4, 20.7), (14, 20.5), (20, 20.5),
+     (26, 20.5)),
+)  # fmt: skip
+
+_ARTERY = _between(
+    ((-26, 7.4), (-18, 8.0), (-9, 8.6), (0, 9.1), (9, 9.5), (18, 9.7), (26, 9.8)),
+    ((-26, 14.0), (-18, 14.6), (-9, 15.2), (0, 15.6), (9, 16.0), (18, 16.2), (26, 16.3)),
+)
+_VEIN = _between(
+    ((-26, 16.2), (-18, 16.8), (-9, 17.3), (0, 17.8), (9, 18.3), (18, 18.9), (26, 19.5)),
+    ((-26, 23.9), (-18, 24.6), (-9, 25.6), (0, 26.6), (9, 27.4), (18, 28.0), (26, 28.4)),
+)
+
 _ALL = (
     Scene(
         "femoral-bifurcation",
-        _FEMORAL,
+        (Solved("femoral-bifurcation", _FEMORAL, FEMORAL, 5.1e-3, 0.95),),
         GROIN,
-        FEMORAL,
-        peak_speed_m_s=0.9,
-        wall_lead_s=0.035,
     ),
     Scene(
         "straight-tube",
-        Channel(*straight_walls((0.0, 18e-3), 3.5e-3, math.radians(12.0), 26e-3)),
+        (
+            ClosedForm(
+                Channel(*straight_walls((0.0, 18e-3), 3.5e-3, math.radians(12.0), 26e-3)),
+                peak_speed_m_s=0.4,
+            ),
+        ),
         PLAIN,
-        peak_speed_m_s=0.4,
     ),
     Scene(
         "stenosis",
-        Channel(*_narrowed(17e-3, 3.4e-3, 0.45), jet_m=(-5.5e-3, 28e-3), jet_strength=7.0),
-        GROIN,
-        FEMORAL,
-        peak_speed_m_s=1.8,
-        wall_lead_s=0.03,
+        (
+            Solved(
+                "stenosis", _narrowed(17.0, 3.4, 0.45), FEMORAL, 4.6e-3, 1.9, viscosity_m2_s=7e-6
+            ),
+        ),
+        GROIN_WITH_PLAQUE,
         seed=3,
     ),
     Scene(
+        "carotid-bifurcation",
+        (Solved("carotid-bifurcation", _CAROTID, CAROTID, 4.4e-3, 1.0, branch=EXTERNAL_CAROTID),),
+        NECK,
+        seed=4,
+    ),
+    Scene(
+        "artery-vein",
+        (
+            Solved("femoral-artery", _ARTERY, FEMORAL, 4.0e-3, 0.85),
+            Solved("femoral-vein", _VEIN, VENOUS, -1.5e-3, 0.4, n_phases=64),
+        ),
+        GROIN,
+        steering_rad=math.radians(20.0),
+        seed=5,
+    ),
+    Scene(
+        "tortuous",
+        (Solved("tortuous", _winding(17.5, 2.7, 4.5, 30.0), FEMORAL, 3.0e-3, 1.0),),
+        GROIN,
+        seed=6,
+    ),
+    Scene(
+        "spinning-jet",
+        (Solved("spinning-jet", _SAC, CAROTID, 2.1e-3, 1.1, viscosity_m2_s=7e-6),),
+        GROIN,
+        seed=7,
+    ),
+    Scene(
         "rotating-disc",
-        Disc((0.0, 19e-3), 9e-3),
+        (ClosedForm(Disc((0.0, 19e-3), 9e-3), peak_speed_m_s=0.35),),
         PLAIN,
-        peak_speed_m_s=0.35,
         blood_db=-6.0,
-        noise_db=-23.0,
+        noise_db=-20.0,
         colour_range_m=(8e-3, 30e-3),
         steering_rad=0.0,
     ),

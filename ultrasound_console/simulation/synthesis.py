@@ -3,7 +3,7 @@
 A scatterer at r adds one delayed pulse to every element, as in the linear model of simulators like
 SIMUS (D. Garcia, Comput. Methods Programs Biomed. 218, 2022): plane transmit, straight rays,
 cylindrical spreading (1 / sqrt(r)), and the directivity of a soft-baffled strip. The
-pulse is looked up with a fraction of a sample and added as one SIMD register.
+pulse is looked up with a fraction of a sample, for the depth that it comes from.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.arrays import LANES, aligned_empty, aligned_zeros
+from ..dsp.arrays import aligned_zeros
 from ..geometry import Probe
-from .kernels_numba import PHASES, add_echoes, digitise
+from .attenuation import NEPER_PER_DB, STEP_M
+from .echoes_numba import MARGIN, add_echoes, convert
+from .pulse import DEPTH_STEP_M, Pulse, pulse_tables
 
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-# Standard deviation of the Gaussian window, in pulse lengths: 2 cycles between half amplitudes
-# at four samples a cycle.
-_WINDOW = 0.21
-_DIRECTIVITY_TERMS = 5
+_DIRECTIVITY_TERMS = 7
+_CACHE_LINE = 16
+# Depth at which levels are stated.
+LEVEL_DEPTH_M = 20e-3
+# Echoes from nearer than this come with the same gain.
+_NEAREST_M = 4e-3
+_MAX_GAIN_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -50,35 +55,49 @@ class Window:
 
         An odd number of cache lines, so that neighbouring elements fall into different cache sets.
         """
-        return LANES * (-(-(self.n_samples + 2 * LANES) // LANES) | 1)
+        lines = -(-(self.n_samples + 2 * MARGIN) // _CACHE_LINE)
+        return _CACHE_LINE * (lines | 1)
+
+    def offset(self, inner: Window) -> int:
+        """Count the samples from the start of this window to that of one inside it."""
+        return round((inner.start_s - self.start_s) * self.sampling_frequency_hz)
 
 
-def pulse(time_s: Array, center_frequency_hz: float, sampling_frequency_hz: float) -> Array:
-    """Shape the echo of a point: a cosine in a Gaussian window that ends at zero."""
-    length_s = LANES / sampling_frequency_hz
-    place = time_s / length_s
-    edge = math.exp(-0.5 * (0.5 / _WINDOW) ** 2)
-    window = (np.exp(-0.5 * (place / _WINDOW) ** 2) - edge) / (1.0 - edge)
-    shape = np.where(np.abs(place) < 0.5, window, 0.0)
-    return np.asarray(shape * np.cos(2.0 * np.pi * center_frequency_hz * time_s))
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """What is left of echoes after their way through tissue.
+
+    Attributes
+    ----------
+    values : (n_depths, n_columns) float32
+        Amplitude, at depths from 0 on in steps of ``step_m``.
+    left_m : float
+        Position of the first column.
+    step_m : float
+    """
+
+    values: Float32
+    left_m: float
+    step_m: float = STEP_M
 
 
-@lru_cache(maxsize=4)
-def _pulse_table(center_frequency_hz: float, sampling_frequency_hz: float) -> Float32:
-    """(PHASES x LANES,) pulses whose middle lies LANES/2 - 1 + phase/PHASES samples in."""
-    middle = LANES // 2 - 1 + np.arange(PHASES)[:, None] / PHASES
-    time_s = (np.arange(LANES) - middle) / sampling_frequency_hz
-    table: Float32 = aligned_empty((PHASES * LANES,))
-    table[:] = pulse(time_s, center_frequency_hz, sampling_frequency_hz).ravel()
-    return table
+NO_LOSS = Gains(np.ones((2, 2), np.float32), 0.0)
 
 
-@lru_cache(maxsize=4)
-def _directivity(width_m: float, wavelength_m: float) -> Float32:
-    """Coefficients of sinc(width sin(theta) / wavelength) in powers of sin(theta) squared."""
-    squared = 0.5 - 0.5 * np.cos(np.pi * (np.arange(200) + 0.5) / 200)
-    values = np.sinc(width_m / wavelength_m * np.sqrt(squared))
-    fit = np.polynomial.Polynomial.fit(squared, values, _DIRECTIVITY_TERMS - 1).convert()
+@lru_cache(maxsize=8)
+def _directivity(width_m: float, pulse: Pulse, sound_speed_m_s: float) -> Float32:
+    """Coefficients of a strip's directivity and spreading in powers of u = 1 - cos(theta).
+
+    ``sinc(width f sin(theta) / c) cos(theta) sqrt(z / r)``, the sinc averaged over the power of
+    the pulse; z / r is cos(theta).
+    """
+    u = 0.5 - 0.5 * np.cos(np.pi * (np.arange(400) + 0.5) / 400)
+    sine = np.sqrt(u * (2.0 - u))
+    frequency_hz = np.linspace(0.3, 2.0, 200) * pulse.center_frequency_hz
+    power = pulse.spectrum(frequency_hz) ** 2
+    strip = np.sinc(width_m / sound_speed_m_s * frequency_hz * sine[:, None])
+    values = strip @ (power / power.sum()) * (1.0 - u) ** 1.5
+    fit = np.polynomial.Polynomial.fit(u, values, _DIRECTIVITY_TERMS - 1).convert()
     return fit.coef.astype(np.float32)
 
 
@@ -91,14 +110,32 @@ class Receiver:
     probe : Probe
         A flat array at z = 0.
     window : Window
-    center_frequency_hz : float
+        At the pulse's sampling frequency.
+    pulse : Pulse
     sound_speed_m_s : float
+    depth_m : float
+        Deepest scatterer that is told from shallower ones by its spectrum.
     """
 
     probe: Probe
     window: Window
-    center_frequency_hz: float
+    pulse: Pulse
     sound_speed_m_s: float
+    depth_m: float = 0.06
+
+    @property
+    def wavelength_m(self) -> float:
+        """Wavelength at the frequency of the burst."""
+        return self.sound_speed_m_s / self.pulse.center_frequency_hz
+
+    @property
+    def loss_per_m(self) -> float:
+        """Mean attenuation at the frequency of the burst, one way, in neper."""
+        pulse = self.pulse
+        return NEPER_PER_DB * pulse.attenuation_db_per_m_hz * pulse.center_frequency_hz
+
+    def _strip(self) -> Float32:
+        return _directivity(self.probe.element_width_m, self.pulse, self.sound_speed_m_s)
 
     def buffer(self) -> Float32:
         """Empty working buffer for one transmit, for :meth:`add`."""
@@ -106,7 +143,14 @@ class Receiver:
         return buffer
 
     def add(
-        self, buffer: Float32, x_m: Array, z_m: Array, amplitude: Array, angle_rad: float
+        self,
+        buffer: Float32,
+        x_m: Array,
+        z_m: Array,
+        amplitude: Array,
+        angle_rad: float,
+        *,
+        gains: Gains = NO_LOSS,
     ) -> None:
         """Add the echoes of a plane wave from scatterers at z > 0, best sorted by depth.
 
@@ -117,10 +161,12 @@ class Receiver:
         x_m, z_m, amplitude : (n,) float64
         angle_rad : float
             Of the transmitted wave.
+        gains : Gains
+            For this angle.
         """
-        wavelength_m = self.sound_speed_m_s / self.center_frequency_hz
         rate_hz = self.window.sampling_frequency_hz
         probe = self.probe
+        tables = pulse_tables(self.pulse, self.depth_m)
         add_echoes(
             x_m,
             z_m,
@@ -129,27 +175,95 @@ class Receiver:
             math.sin(angle_rad),
             math.cos(angle_rad),
             probe.pitch_m * probe.n_elements,
-            wavelength_m,
+            self.wavelength_m,
             rate_hz / self.sound_speed_m_s,
             self.window.start_s * rate_hz,
-            _directivity(probe.element_width_m, wavelength_m),
-            _pulse_table(self.center_frequency_hz, rate_hz),
+            self.loss_per_m,
+            self._strip(),
+            gains.values,
+            gains.left_m,
+            gains.step_m,
+            tables.reshape(-1),
+            DEPTH_STEP_M,
+            tables.shape[0],
+            tables.shape[2],
             self.window.row,
             buffer,
         )
 
-    def digitise(
-        self, buffer: Float32, steady: Float32, noise: Float32, offsets: NDArray[np.int64],
-        out: NDArray[np.int16],
+    def elevation_gain(self, depth_m: Array) -> Array:
+        """Strength of speckle along depth by the width of the beam across the picture.
+
+        Two-way amplitude goes as 1 / width, and the number of scatterers in the slice as width.
+        """
+        probe = self.probe
+        if not math.isfinite(probe.elevation_focus_m):
+            return np.ones_like(depth_m)
+        height_m, focus_m = probe.element_height_m, probe.elevation_focus_m
+
+        def width_m(z_m: Array | float) -> Array:
+            blur_m = self.wavelength_m * np.asarray(z_m) / height_m
+            return np.hypot(height_m * (1.0 - np.asarray(z_m) / focus_m), blur_m)
+
+        return np.sqrt(width_m(LEVEL_DEPTH_M) / width_m(depth_m))
+
+    def depth_gain(self, window: Window) -> Float32:
+        """Receiver gain of every sample of a window that makes plain tissue equally bright.
+
+        1 at the depth for which levels are stated.
+        """
+        sample = np.arange(window.n_samples) / window.sampling_frequency_hz
+        depth_m = np.maximum(0.5 * self.sound_speed_m_s * (window.start_s + sample), _NEAREST_M)
+        echo = np.exp(-2.0 * self.loss_per_m * depth_m) / np.sqrt(depth_m)
+        echo *= self.elevation_gain(depth_m)
+        # The tables are relative to f0, and of a deep echo the lower part of the band is left.
+        energy = np.sum(pulse_tables(self.pulse, self.depth_m)[:, 0].astype(float) ** 2, axis=-1)
+        middle_m = DEPTH_STEP_M * (np.arange(energy.size) + 0.5)
+        echo *= np.interp(depth_m, middle_m, np.sqrt(energy))
+        level = np.interp(LEVEL_DEPTH_M, depth_m, echo)
+        return np.asarray(np.minimum(level / echo, 10.0 ** (_MAX_GAIN_DB / 20.0)), np.float32)
+
+    def tissue_rms(self, density_per_m2: float) -> float:
+        """Echo of unit scatterers of some density at :data:`LEVEL_DEPTH_M`, at one element.
+
+        The root mean square over time, after the mean attenuation.
+        """
+        x_m = np.linspace(-2.0, 2.0, 4001) * LEVEL_DEPTH_M
+        path_m = 2.0 * LEVEL_DEPTH_M
+        z_m = np.maximum((path_m**2 - x_m**2) / (2.0 * path_m), 1e-9)
+        r_m = np.hypot(x_m, z_m)
+        u = 1.0 - z_m / r_m
+        strength = np.polynomial.Polynomial(self._strip())(u)
+        strength /= np.sqrt(z_m)
+        table = pulse_tables(self.pulse, self.depth_m)[int(LEVEL_DEPTH_M / DEPTH_STEP_M), 0]
+        energy_s = np.sum(table.astype(float) ** 2) / self.window.sampling_frequency_hz
+        # A step in time moves the points that answer at x by c / (1 + z / r) down.
+        per_x = strength**2 * self.sound_speed_m_s * energy_s / (1.0 + z_m / r_m)
+        per_x *= np.exp(-2.0 * self.loss_per_m * (z_m + r_m))
+        return float(np.sqrt(density_per_m2 * np.trapezoid(per_x, x_m)))
+
+    def convert(
+        self, moving: Float32, still: Float32, drift: Float32, step: float, *, noise: Float32,
+        offsets: NDArray[np.int64], gain: Float32, begin: int, out: NDArray[np.int16],
     ) -> None:  # fmt: skip
-        """Add two buffers and noise, and round to 16 bits.
+        """Add up buffers and noise, amplify along depth, and round as the probe's converter does.
 
         Parameters
         ----------
-        buffer, steady : (n_elements * row,) float32
+        moving, still, drift : (n_elements * row,) float32
+            ``drift`` counts ``step`` times.
+        step : float
         noise : (n,) float32
             A stock of noise; element e takes ``noise[offsets[e]:]``.
         offsets : (n_elements,) int64
+        gain : (n_samples,) float32
+            Counts per unit of echo.
+        begin : int
+            First sample of the window that is put out.
         out : (n_elements, n_samples) int16
         """
-        digitise(buffer, steady, noise, offsets, self.window.row, out)
+        highest = np.float32(2.0 ** (self.probe.converter_bits - 1) - 1.0)
+        convert(
+            moving, still, drift, np.float32(step), noise, offsets, gain, highest,
+            self.window.row, MARGIN + begin, out,
+        )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What lies around the blood: layers, strands, fasciae and vessel walls, as point scatterers.
+"""What lies around the blood: layers, strands, fasciae, walls and calcium, as point scatterers.
 
 Speckle comes from many scatterers in every resolution cell; what the eye takes for anatomy is
 their strength. Layers differ in level and grain; thin bright sheets (fasciae, the inner skin of an
@@ -8,24 +8,30 @@ artery) are scatterers in line, which add up where the beam meets them squarely,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from .flow import Flow
+from .pulse import TISSUE_DB_CM_MHZ
 
 Array = NDArray[np.float64]
 
 MAX_DEPTH_M = 62e-3
+# Whole blood, and calcium or bone (F. A. Duck, Physical Properties of Tissue, 1990).
+BLOOD_DB_CM_MHZ = 0.15
+CALCIUM_DB_CM_MHZ = 15.0
+# Levels are those of scatterers of unit variance at this density.
+LEVEL_DENSITY_PER_M2 = 6e7
 _SHEET_SPACING_M = 2e-5
 # A line of scatterers of this strength is as bright as plain speckle.
 _SHEET_STRENGTH = 0.12
 _INTIMA_DB = -8.0
 # Tissue farther than this from the blood never moves.
 _PULSATION_REACH_M = 1.7e-3
-_PULSATION_M = 1.2e-4
+PULSATION_M = 1.2e-4
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Layer:
         Level of bright strands between the grains; 0 for none.
     sheet_db : float or None
         Strength of a reflecting sheet along the upper boundary, where the beam meets it squarely.
+    attenuation_db_cm_mhz : float
+        One way.
     """
 
     top_m: float
@@ -58,6 +66,7 @@ class Layer:
     tilt_rad: float = 0.0
     strands_db: float = 0.0
     sheet_db: float | None = None
+    attenuation_db_cm_mhz: float = TISSUE_DB_CM_MHZ
 
     def top_at_m(self, x_m: Array) -> Array:
         """Depth of the upper boundary, which is a little wavy."""
@@ -66,6 +75,38 @@ class Layer:
         turns = 200.0 * x_m + 900.0 * self.top_m
         wave_m = 1.5e-4 * (np.sin(3.1 * turns) + np.sin(1.7 * turns + 2.0))
         return self.top_m + self.slope * x_m + wave_m
+
+
+@dataclass(frozen=True)
+class Inclusion:
+    """An ellipse of something else: calcium in a plaque, bone, a node.
+
+    Attributes
+    ----------
+    middle_m, radii_m : tuple of float
+        Centre and half axes, x and z before the tilt.
+    tilt_rad : float
+        Positive: down to the right.
+    level_db : float
+        Echo level; 0 dB is plain tissue.
+    attenuation_db_cm_mhz : float
+        One way.
+    """
+
+    middle_m: tuple[float, float]
+    radii_m: tuple[float, float]
+    tilt_rad: float = 0.0
+    level_db: float = 6.0
+    attenuation_db_cm_mhz: float = CALCIUM_DB_CM_MHZ
+
+    def holds(self, x_m: Array, z_m: Array) -> NDArray[np.bool_]:
+        """Which points lie inside; the edge is a little uneven."""
+        cos, sin = math.cos(self.tilt_rad), math.sin(self.tilt_rad)
+        x, z = x_m - self.middle_m[0], z_m - self.middle_m[1]
+        u, v = (cos * x + sin * z) / self.radii_m[0], (cos * z - sin * x) / self.radii_m[1]
+        turn = np.arctan2(v, u)
+        edge = 1.0 + 0.10 * np.sin(5.0 * turn + 1.0) + 0.07 * np.sin(9.0 * turn)
+        return np.asarray(np.hypot(u, v) < edge)
 
 
 @dataclass(frozen=True)
@@ -78,19 +119,32 @@ class Tissue:
         From the top down.
     has_walls : bool
         Artery walls around the lumen: a thin bright intima, a dark media, a bright adventitia.
-    enhancement_db_per_m : float
-        Echoes below blood are stronger, since blood weakens the wave less than tissue does.
-    density_per_m2 : float
-        Scatterers per square metre of the picture.
+    inclusions : tuple of Inclusion
     """
 
     layers: tuple[Layer, ...]
     has_walls: bool = False
-    enhancement_db_per_m: float = 0.0
-    density_per_m2: float = 6e7
+    inclusions: tuple[Inclusion, ...] = ()
+
+    def attenuation_db_per_m_hz(self, flow: Flow, x_m: Array, z_m: Array) -> Array:
+        """Attenuation at any place, one way: (n,) for positions of that shape."""
+        number = self.layer_numbers(x_m, z_m)
+        values = np.array([layer.attenuation_db_cm_mhz for layer in self.layers])[number]
+        values[flow.depth_m(x_m, z_m) > 0.0] = BLOOD_DB_CM_MHZ
+        for inclusion in self.inclusions:
+            outside_blood = values != BLOOD_DB_CM_MHZ
+            values[inclusion.holds(x_m, z_m) & outside_blood] = inclusion.attenuation_db_cm_mhz
+        return np.asarray(values * 1e-4)
+
+    def layer_numbers(self, x_m: Array, z_m: Array) -> NDArray[np.int64]:
+        """Which layer each point is in."""
+        number = np.zeros(x_m.shape, np.int64)
+        for i, layer in enumerate(self.layers):
+            number[z_m > layer.top_at_m(x_m)] = i
+        return number
 
 
-PLAIN = Tissue((Layer(0.0),))
+PLAIN = Tissue((Layer(0.0, level_db=-6.0),))
 
 GROIN = Tissue(
     layers=(
@@ -104,7 +158,29 @@ GROIN = Tissue(
         Layer(44.0e-3, 0.05, -20.0, 2.0, (9e-3, 1.4e-3), 0.0, 14.0, -2.0),
     ),
     has_walls=True,
-    enhancement_db_per_m=350.0,
+)
+
+# A plaque with calcium in it, under the narrowed part of an artery at x = -5 mm, z = 17 mm.
+GROIN_WITH_PLAQUE = replace(
+    GROIN,
+    inclusions=(
+        Inclusion((-5.6e-3, 19.9e-3), (1.9e-3, 0.45e-3), math.radians(-4.0)),
+        Inclusion((-2.9e-3, 20.3e-3), (0.7e-3, 0.3e-3), math.radians(10.0), level_db=2.0),
+    ),
+)
+
+# Skin, fat, a long neck muscle over the vessels, and the deep muscles before the spine.
+NECK = Tissue(
+    layers=(
+        Layer(0.0, level_db=-4.0, texture_db=1.5, grain_m=(4e-3, 0.5e-3)),
+        Layer(1.6e-3, 0.01, -19.0, 2.0, (5e-3, 1.1e-3), math.radians(-2.0), 15.0, -12.0),
+        Layer(3.4e-3, -0.02, -21.0, 2.0, (14e-3, 0.9e-3), math.radians(-3.0), 17.0, -3.0),
+        Layer(6.4e-3, -0.04, -15.0, 4.0, (3e-3, 0.8e-3), math.radians(-2.0), 11.0, -4.0),
+        Layer(26.5e-3, 0.06, -18.0, 3.0, (4e-3, 0.9e-3), math.radians(3.0), 12.0, -6.0),
+        Layer(30.0e-3, 0.04, -20.0, 2.0, (12e-3, 1.3e-3), math.radians(4.0), 16.0, -2.0),
+        Layer(41.0e-3, 0.02, -22.0, 2.0, (10e-3, 1.4e-3), 0.0, 14.0, -1.0),
+    ),
+    has_walls=True,
 )
 
 
@@ -116,14 +192,14 @@ class Scatterers:
     ----------
     x_m, z_m, amplitude : (n,) float64
     push_x_m, push_z_m : (n,) float64
-        How far the points move at the height of the pulse.
+        How far the points move at the height of the pulse; None where they do not.
     """
 
     x_m: Array
     z_m: Array
     amplitude: Array
-    push_x_m: Array
-    push_z_m: Array
+    push_x_m: Array | None = None
+    push_z_m: Array | None = None
 
     def __len__(self) -> int:
         return len(self.x_m)
@@ -134,23 +210,53 @@ class Scatterers:
             self.x_m[chosen],
             self.z_m[chosen],
             self.amplitude[chosen],
-            self.push_x_m[chosen],
-            self.push_z_m[chosen],
+            None if self.push_x_m is None else self.push_x_m[chosen],
+            None if self.push_z_m is None else self.push_z_m[chosen],
         )
+
+    def copy(self) -> Scatterers:
+        """Return the same points at places of their own, to be moved."""
+        return Scatterers(
+            self.x_m.copy(), self.z_m.copy(), self.amplitude, self.push_x_m, self.push_z_m
+        )
+
+    def pushed(self, push: float) -> tuple[Array, Array]:
+        """(x_m, z_m) at a state of the pulse; 1 is its height."""
+        if self.push_x_m is None or self.push_z_m is None:
+            return self.x_m, self.z_m
+        return self.x_m + push * self.push_x_m, self.z_m + push * self.push_z_m
 
     @property
     def moves(self) -> NDArray[np.bool_]:
         """Which points move with the pulse."""
+        if self.push_x_m is None or self.push_z_m is None:
+            return np.zeros(self.x_m.shape, bool)
         return np.asarray((self.push_x_m != 0.0) | (self.push_z_m != 0.0))
 
 
-def draw_tissue(tissue: Tissue, flow: Flow, seed: int) -> Scatterers:
-    """Draw all tissue down to :data:`MAX_DEPTH_M`; the same for the same seed."""
+def speckle_strength(density_per_m2: float) -> float:
+    """Give the standard deviation of scatterers of 0 dB at some density."""
+    return math.sqrt(LEVEL_DENSITY_PER_M2 / density_per_m2)
+
+
+def draw_tissue(tissue: Tissue, flow: Flow, density_per_m2: float, seed: int) -> Scatterers:
+    """Draw all tissue down to :data:`MAX_DEPTH_M`; the same for the same seed.
+
+    Parameters
+    ----------
+    tissue : Tissue
+    flow : Flow
+        Where the blood is.
+    density_per_m2 : float
+        Scatterers per square metre of the picture.
+    seed : int
+    """
     rng = np.random.default_rng((seed, 1))
     edge_m = flow.edge_m
-    n = round(tissue.density_per_m2 * 2.0 * edge_m * MAX_DEPTH_M)
+    n = round(density_per_m2 * 2.0 * edge_m * MAX_DEPTH_M)
     x_m, z_m = rng.uniform(-edge_m, edge_m, n), rng.uniform(0.0, MAX_DEPTH_M, n)
-    parts = [(x_m, z_m, rng.standard_normal(n) * _gain(_level_db(tissue, flow, x_m, z_m, rng)))]
+    strength = speckle_strength(density_per_m2) * rng.standard_normal(n)
+    parts = [(x_m, z_m, strength * _gain(_level_db(tissue, flow, x_m, z_m, rng)))]
     along_m = np.arange(-edge_m, edge_m, _SHEET_SPACING_M)
     for layer in tissue.layers:
         if layer.sheet_db is not None:
@@ -164,11 +270,10 @@ def draw_tissue(tissue: Tissue, flow: Flow, seed: int) -> Scatterers:
     kept = np.flatnonzero(flow.depth_m(x_m, z_m) < 0.0)
     order = kept[np.argsort(z_m[kept], kind="stable")]
     x_m, z_m = x_m[order], z_m[order]
-    amplitude = amplitude[order] * _gain(tissue.enhancement_db_per_m * flow.blood_above_m(x_m, z_m))
-    push_x_m, push_z_m = np.zeros_like(x_m), np.zeros_like(x_m)
-    if tissue.has_walls:
-        push_x_m, push_z_m = _pulsation(flow, x_m, z_m)
-    return Scatterers(x_m, z_m, amplitude, push_x_m, push_z_m)
+    amplitude = amplitude[order]
+    if not tissue.has_walls:
+        return Scatterers(x_m, z_m, amplitude)
+    return Scatterers(x_m, z_m, amplitude, *_pulsation(flow, x_m, z_m))
 
 
 def _gain(level_db: Array | float) -> Array:
@@ -196,14 +301,16 @@ def _level_db(
     tissue: Tissue, flow: Flow, x_m: Array, z_m: Array, rng: np.random.Generator
 ) -> Array:
     """Echo level of speckle at any place."""
-    number = np.zeros(x_m.shape, int)
-    for i, layer in enumerate(tissue.layers):
-        number[z_m > layer.top_at_m(x_m)] = i
+    number = tissue.layer_numbers(x_m, z_m)
     level_db = np.zeros(x_m.shape)
     for i, layer in enumerate(tissue.layers):
         here = number == i
         level_db[here] = _layer_db(layer, x_m[here], z_m[here], rng)
-    return _wall_db(-flow.depth_m(x_m, z_m), level_db) if tissue.has_walls else level_db
+    if tissue.has_walls:
+        level_db = _wall_db(-flow.depth_m(x_m, z_m), level_db)
+    for inclusion in tissue.inclusions:
+        level_db[inclusion.holds(x_m, z_m)] = inclusion.level_db
+    return level_db
 
 
 def _layer_db(layer: Layer, x_m: Array, z_m: Array, rng: np.random.Generator) -> Array:
@@ -245,5 +352,5 @@ def _pulsation(flow: Flow, x_m: Array, z_m: Array) -> tuple[Array, Array]:
     """Largest displacement of every point: away from the blood, fading out with the distance."""
     fade = np.clip(1.0 + flow.depth_m(x_m, z_m) / _PULSATION_REACH_M, 0.0, 1.0)
     into_x, into_z = flow.inward(x_m, z_m)
-    push_m = -_PULSATION_M * fade * fade
+    push_m = -PULSATION_M * fade * fade
     return push_m * into_x, push_m * into_z

@@ -51,6 +51,15 @@ class Lumen(Protocol):
         ...
 
 
+class Walled(Lumen, Protocol):
+    """A lumen between walls, in which the flow can be solved."""
+
+    @property
+    def walls(self) -> tuple[Wall, ...]:
+        """All walls; the first one is where the stream function is zero."""
+        ...
+
+
 @dataclass(frozen=True)
 class Wall:
     """A smooth curve through points, with the blood to its right hand as x goes right, z down.
@@ -130,13 +139,18 @@ class Channel:
     jet_strength: float = 0.0
 
     @property
+    def walls(self) -> tuple[Wall, ...]:
+        """Both walls."""
+        return self.upper, self.lower
+
+    @property
     def box_m(self) -> tuple[float, float]:
         """Smallest and largest z of the walls."""
-        return _box((self.upper, self.lower))
+        return _box(self.walls)
 
     def stream_and_depth(self, x_m: Array, z_m: Array) -> tuple[Array, Array]:
         """Sample the lumen; see :class:`Lumen`."""
-        walls = (self.upper, self.lower)
+        walls = self.walls
         signed = [wall.distances(x_m, z_m)[0] for wall in walls]
         up, down = (np.maximum(d, -_BEHIND_WALL_M) for d in signed)
         share = up / (up + down)
@@ -168,13 +182,18 @@ class Bifurcation:
     divider: Wall
 
     @property
+    def walls(self) -> tuple[Wall, ...]:
+        """The two outer walls and the divider."""
+        return self.upper, self.lower, self.divider
+
+    @property
     def box_m(self) -> tuple[float, float]:
         """Smallest and largest z of the walls."""
-        return _box((self.upper, self.lower))
+        return _box(self.walls)
 
     def stream_and_depth(self, x_m: Array, z_m: Array) -> tuple[Array, Array]:
         """Sample the lumen; see :class:`Lumen`."""
-        walls = (self.upper, self.lower, self.divider)
+        walls = self.walls
         signed, arcs = zip(*(wall.distances(x_m, z_m) for wall in walls), strict=True)
         up, down, middle = (np.maximum(d, -_BEHIND_WALL_M) for d in signed)
         # Inside a branch the far outer wall is out of sight behind the divider: it moves away

@@ -1,25 +1,41 @@
 """The simulated probe: a scene in a loop over the heart cycle.
 
-Frames are synthesised on a thread of their own and kept. Until all are there, only those that are
-ready are played; the heart keeps the rate of the wall clock and phases are skipped.
+Frames are synthesised on a thread of their own and kept. They are made from coarse to fine, so that
+the heart beats at once, first in few pictures. Only phases that are ready are played, and each at
+its own time: the heart keeps the rate of the wall clock, and what is missing is skipped.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 import time
 
+from ..assets import AssetError
 from ..frames import Acquisition, ChannelFrame
 from ..settings import AcquisitionSettings
 from ..simulation import SCENES as _SCENES
-from ..simulation import Scan, ScanFrame, plan
+from ..simulation import Scan, ScanFrame, Scene, plan, random_scene
 from .clock import FrameClock
 from .protocol import SIMULATED, SourceError
 
 SCENES: tuple[str, ...] = tuple(_SCENES)
 """Names of the scenes; the first one is where the console starts."""
+
+RANDOM = "random:"
+
+
+def _scene(name: str) -> Scene:
+    """Find a scene by name, or draw it."""
+    if name in _SCENES:
+        return _SCENES[name]
+    digits = name.removeprefix(RANDOM)
+    if name.startswith(RANDOM) and digits.removeprefix("-").isdecimal():
+        return random_scene(int(digits))
+    raise SourceError(
+        f"no simulated source {SIMULATED}{name}: take one of "
+        f"{', '.join(SIMULATED + known for known in SCENES)}, or {SIMULATED}{RANDOM}NUMBER"
+    )
 
 
 class SimulatedSource:
@@ -28,7 +44,7 @@ class SimulatedSource:
     Parameters
     ----------
     scene : str
-        One of :data:`SCENES`.
+        One of :data:`SCENES`, or ``random:`` and a whole number.
     real_time : bool
         Play at the rate of the heart, skipping phases that are late or not ready; otherwise make
         every phase in order, as fast as it is read.
@@ -36,16 +52,14 @@ class SimulatedSource:
     Raises
     ------
     SourceError
-        No scene of that name.
+        No scene of that name, or a file that it needs is missing.
     """
 
     def __init__(self, scene: str, *, real_time: bool = True) -> None:
-        if scene not in _SCENES:
-            raise SourceError(
-                f"no simulated source {SIMULATED}{scene}: take one of "
-                f"{', '.join(SIMULATED + name for name in SCENES)}"
-            )
-        self._scan = Scan(_SCENES[scene])
+        try:
+            self._scan = Scan(_scene(scene))
+        except AssetError as error:
+            raise SourceError(f"{SIMULATED}{scene}: {error}") from error
         self._real_time = real_time
         self._clock = FrameClock(real_time=real_time)
         self._acquisition: Acquisition | None = None
@@ -83,14 +97,17 @@ class SimulatedSource:
         Raises
         ------
         SourceError
-            The source is closed.
+            The source is closed, or the probe's file cannot be used.
         """
         self._check_open()
         was_started = self._started
         self._halt()
-        acquisition = plan(self._scan.scene, settings)
+        try:
+            acquisition = plan(self._scan.scene, settings)
+        except AssetError as error:
+            raise SourceError(f"{self.name}: {error}") from error
         self._acquisition = acquisition
-        self._cycle = round(self._scan.scene.waveform.period_s / acquisition.frame_interval_s)
+        self._cycle = round(self._scan.scene.period_s / acquisition.frame_interval_s)
         self._index, self._position = 0, -1
         self._ready = {}
         if was_started:
@@ -200,10 +217,10 @@ class SimulatedSource:
         return self._scan.frame(acquisition, phase, self._stopped.is_set)
 
     def _fill(self, acquisition: Acquisition) -> None:
-        """Make the missing phases, each time the one that will be due when it is made."""
-        lead = 0
-        while (phase := self._missing(max(0, self._position) + lead)) is not None:
-            began_s = time.perf_counter()
+        """Make the missing phases, from coarse to fine."""
+        for phase in coarse_to_fine(self._cycle):
+            if phase in self._ready:
+                continue
             try:
                 made = self._scan.frame(acquisition, phase, self._stopped.is_set)
             except Exception as error:  # noqa: BLE001 - the thread's boundary: read() raises it
@@ -215,10 +232,13 @@ class SimulatedSource:
                 self._made.notify_all()
             if made is None:
                 return
-            took_s = time.perf_counter() - began_s
-            lead = 1 + math.ceil(took_s / acquisition.frame_interval_s)
 
-    def _missing(self, position: int) -> int | None:
-        """Find the first phase from a position on that is not ready."""
-        phases = ((position + k) % self._cycle for k in range(self._cycle))
-        return next((phase for phase in phases if phase not in self._ready), None)
+
+def coarse_to_fine(n: int) -> list[int]:
+    """Order of 0 ... n - 1 in which each next one lies about midway between two before it.
+
+    The bits of a counter in reverse (J. G. van der Corput, 1935).
+    """
+    bits = (n - 1).bit_length()
+    places = (int(f"{k:0{bits}b}"[::-1], 2) for k in range(1 << bits))
+    return list(dict.fromkeys(place * n >> bits for place in places))

@@ -45,6 +45,9 @@ GROUPS = {
         "steering_rad",
         "depth_m",
         "frame_rate_hz",
+        "probe",
+        "transmit_frequency_hz",
+        "n_cycles",
     ),
     "Colour": (
         "colour_scale_m_s",
@@ -84,7 +87,10 @@ FORMED_WHEN_ACQUIRED = {"f_number", *(name for name, _ in specs(AcquisitionSetti
 FROZEN = "Frozen: press Space to resume, then change what is acquired."
 ONLY_RECORDINGS = "Only for recordings."
 SET_BY_RECORDING = "Set when the recording was made."
-LOCKED_FOR_RECORDINGS = {"steering_rad": SET_BY_RECORDING, "frame_rate_hz": SET_BY_RECORDING}
+LOCKED_FOR_RECORDINGS = dict.fromkeys(
+    ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles"),
+    SET_BY_RECORDING,
+)
 
 
 class Arrangement(StrEnum):

@@ -1,0 +1,91 @@
+"""What tissue leaves of an echo on the ways there and back: shadows, and the lack of them.
+
+Attenuation is summed along the ray of the steered wave and along the rays back to the part of the
+array that listens. Bone and calcium cast shadows, blood lets more through than tissue does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+STEP_M = 2.5e-4
+# Ways back to the middle and to both halves of an aperture of f/1.2.
+_SPREAD_RAD = (-0.2, 0.0, 0.2)
+# Neper of amplitude in a decibel.
+NEPER_PER_DB = math.log(10.0) / 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class Attenuation:
+    """Attenuation coefficient of a section through tissue.
+
+    Attributes
+    ----------
+    db_per_m_hz : (n_depths, n_columns) float64
+        At depths from 0 on and columns from ``left_m`` on, both in steps of :data:`STEP_M`.
+    left_m : float
+    """
+
+    db_per_m_hz: Array
+    left_m: float
+
+    @classmethod
+    def sampled(
+        cls, db_per_m_hz: Callable[[Array, Array], Array], edge_m: float, depth_m: float
+    ) -> Attenuation:
+        """Sample a function of (x_m, z_m) for abs(x) up to an edge and down to a depth."""
+        n_half, n_depths = math.ceil(edge_m / STEP_M), math.ceil(depth_m / STEP_M) + 1
+        x_m = STEP_M * np.arange(-n_half, n_half + 1)
+        grid = np.meshgrid(x_m, STEP_M * np.arange(n_depths))
+        values = db_per_m_hz(*(axis.ravel() for axis in grid))
+        return cls(values.reshape(grid[0].shape), float(x_m[0]))
+
+    @property
+    def depths_m(self) -> Array:
+        """Depths of the rows."""
+        return STEP_M * np.arange(self.db_per_m_hz.shape[0], dtype=np.float64)
+
+    def one_way_db_hz(self, angle_rad: float) -> Array:
+        """Sum along rays of an angle from the array to every point, per metre of depth."""
+        n_depths, n_columns = self.db_per_m_hz.shape
+        row = np.arange(n_depths, dtype=float)[:, None]
+        column = np.arange(n_columns, dtype=float)[None, :]
+        lean = math.tan(angle_rad)
+        # Column j of the sheared map is the ray that leaves the array at column j - margin.
+        margin = math.ceil(n_depths * abs(lean))
+        wide = np.arange(-margin, n_columns + margin, dtype=float)[None, :]
+        along = _looked_up(self.db_per_m_hz, row, wide + lean * row)
+        summed = STEP_M * (np.cumsum(along, axis=0) - 0.5 * (along + along[:1]))
+        return _looked_up(summed, row, column + margin - lean * row)
+
+    def gains(self, transmit_rad: float, receive_rad: float, frequency_hz: float) -> Float32:
+        """Amplitude that is left of echoes, on this map's points.
+
+        The way back counts as if it were straight up; elements to the side are farther away, and
+        the synthesis takes the mean attenuation for that.
+        """
+        there = np.exp(
+            -NEPER_PER_DB * frequency_hz * self.one_way_db_hz(transmit_rad) / math.cos(transmit_rad)
+        )
+        back = np.mean(
+            [
+                np.exp(-NEPER_PER_DB * frequency_hz * self.one_way_db_hz(receive_rad + spread))
+                for spread in _SPREAD_RAD
+            ],
+            axis=0,
+        )
+        return np.asarray(there * back, np.float32)
+
+
+def _looked_up(values: Array, row: Array, column: Array) -> Array:
+    at = np.broadcast_arrays(row, column)
+    return np.asarray(map_coordinates(values, at, order=1, mode="nearest"))

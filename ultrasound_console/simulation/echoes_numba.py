@@ -1,0 +1,240 @@
+"""Compiled kernels that add up echoes and convert them, single-threaded, without the GIL."""
+
+# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from .kernels_numba import compiled
+from .pulse import PHASES
+
+Array = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
+
+# Room at both ends of a row, for the longest pulse.
+MARGIN = 64
+
+_ONE = np.float32(1.0)
+_HALF = np.float32(0.5)
+_ZERO = np.float32(0.0)
+_PHASES = np.float32(PHASES)
+_PHASE_BITS = np.int32(PHASES.bit_length() - 1)
+_PHASE_MASK = np.int32(PHASES - 1)
+
+
+def _adder(width: int) -> Any:
+    """Intrinsic ``(rf, at, table, first, strength)``: add so many scaled values of a table.
+
+    LLVM does not keep such short loops in registers by itself.
+    """
+    vector = ir.VectorType(ir.FloatType(), width)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
+    flags = ("contract", "reassoc", "nsz")
+
+    def typed(
+        typing: Any, rf: Any, at: Any, table: Any, first: Any, strength: Any
+    ) -> tuple[Any, Callable[..., Any]]:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            def pointer(which: int) -> Any:
+                data = context.make_array(signature.args[which])(context, builder, args[which]).data
+                index = context.cast(
+                    builder, args[which + 1], signature.args[which + 1], types.intp
+                )
+                return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+            def loaded(address: Any) -> Any:
+                value = builder.load(address)
+                value.align = 4
+                return value
+
+            undefined = ir.Constant(vector, ir.Undefined)
+            scale = builder.insert_element(undefined, args[4], ir.IntType(32)(0))
+            scale = builder.shuffle_vector(scale, undefined, zeros)
+            into = pointer(0)
+            product = builder.fmul(scale, loaded(pointer(2)), flags=flags)
+            builder.store(builder.fadd(product, loaded(into), flags=flags), into).align = 4
+            return context.get_dummy_value()
+
+        return types.void(rf, at, table, first, strength), codegen
+
+    return intrinsic(typed)
+
+
+_add_8: Any = _adder(8)
+_add_16: Any = _adder(16)
+
+
+@compiled
+def _add_pulse(
+    rf: Float32, at: int, table: Float32, first: int, strength: Any, n_samples: int
+) -> None:
+    """Add one pulse; the branches always go the same way and cost next to nothing."""
+    _add_8(rf, at, table, first, strength)
+    _add_8(rf, at + 8, table, first + 8, strength)
+    if n_samples > 16:
+        _add_8(rf, at + 16, table, first + 16, strength)
+    if n_samples > 24:
+        _add_8(rf, at + 24, table, first + 24, strength)
+    if n_samples > 32:
+        _add_16(rf, at + 32, table, first + 32, strength)
+    if n_samples > 48:
+        _add_16(rf, at + 48, table, first + 48, strength)
+
+
+@compiled
+def _one_way(
+    element_x: Float32,
+    x: Any,
+    z: Any,
+    weight: Any,
+    base: Any,
+    samples_per_m: Any,
+    loss_per_m: Any,
+    power: Float32,
+    row: Any,
+    n_samples: Any,
+    at: Int32,
+    first: Int32,
+    strength: Float32,
+) -> None:
+    """Place in the buffer, place in the table, and strength of one echo at every element."""
+    z2 = z * z
+    eighth = np.float32(0.125) * loss_per_m
+    for e in range(element_x.size):
+        dx = element_x[e] - x
+        r = np.sqrt(dx * dx + z2)
+        further = r - z
+        u = further / r
+        gain = ((power[6] * u + power[5]) * u + power[4]) * u + power[3]
+        gain = ((gain * u + power[2]) * u + power[1]) * u + power[0]
+        # exp(-loss further), to a percent where it matters.
+        left = max(_ONE - eighth * further, _ZERO)
+        left *= left
+        left *= left
+        left *= left
+        strength[e] = weight * gain * left
+        delay = np.int32((base + further * samples_per_m) * _PHASES + _HALF)
+        at[e] = (delay >> _PHASE_BITS) + np.int32(e) * row
+        first[e] = (delay & _PHASE_MASK) * n_samples
+
+
+@compiled
+def _through(gains: Float32, origin_x: float, step: float, x: float, z: float) -> float:
+    """Bilinear look-up in the map of what is left of an echo after its way through tissue."""
+    column = min(max((x - origin_x) / step, 0.0), gains.shape[1] - 1.001)
+    line = min(max(z / step, 0.0), gains.shape[0] - 1.001)
+    j, i = int(column), int(line)
+    f, g = column - j, line - i
+    upper = gains[i, j] + f * (gains[i, j + 1] - gains[i, j])
+    lower = gains[i + 1, j] + f * (gains[i + 1, j + 1] - gains[i + 1, j])
+    value: float = upper + g * (lower - upper)
+    return value
+
+
+@compiled
+def add_echoes(
+    x_m: Array,
+    z_m: Array,
+    amplitude: Array,
+    element_x: Float32,
+    sin_a: float,
+    cos_a: float,
+    aperture_m: float,
+    wavelength_m: float,
+    samples_per_m: float,
+    start: float,
+    loss_per_m: float,
+    power: Float32,
+    gains: Float32,
+    gains_x_m: float,
+    gains_step_m: float,
+    table: Float32,
+    depth_step_m: float,
+    n_depths: int,
+    n_samples: int,
+    row: int,
+    rf: Float32,
+) -> None:
+    """Add the echoes of a plane wave to ``rf``, rows of ``row`` samples that begin MARGIN early."""
+    n_elements = element_x.size
+    at = np.empty(n_elements, np.int32)
+    first = np.empty(n_elements, np.int32)
+    strength = np.empty(n_elements, np.float32)
+    last = row - MARGIN
+    end = n_elements - 1
+    for s in range(x_m.size):
+        x, z = x_m[s], z_m[s]
+        # The edge of the wave is blurred by diffraction over about sqrt(wavelength z).
+        edge = 0.5 * aperture_m - abs(x - z * sin_a / cos_a)
+        inside = min(max(0.5 + 0.5 * edge / math.sqrt(wavelength_m * z), 0.0), 1.0)
+        if inside == 0.0:
+            continue
+        # Not before this at any element; what comes after the row's end is beyond the window.
+        arrival = (x * sin_a + z * cos_a + z) * samples_per_m - start
+        if arrival > last:
+            continue
+        whole = math.floor(arrival)
+        weight = amplitude[s] * inside * inside * (3.0 - 2.0 * inside) / math.sqrt(z)
+        weight *= _through(gains, gains_x_m, gains_step_m, x, z)
+        _one_way(
+            element_x,
+            np.float32(x),
+            np.float32(z),
+            np.float32(weight),
+            np.float32(arrival - whole),
+            np.float32(samples_per_m),
+            np.float32(loss_per_m),
+            power,
+            np.int32(row),
+            np.int32(n_samples),
+            at,
+            first,
+            strength,
+        )
+        begin = int(whole) + MARGIN - n_samples // 2 + 1
+        pulse = min(int(z / depth_step_m), n_depths - 1) * PHASES * n_samples
+        # Delays are longest at one of the ends of the array.
+        if begin >= 0 and begin + at[0] <= last and begin + at[end] - end * row <= last:
+            for e in range(n_elements):
+                _add_pulse(rf, begin + at[e], table, pulse + first[e], strength[e], n_samples)
+        else:
+            for e in range(n_elements):
+                place = begin + at[e]
+                if 0 <= place - e * row <= last:
+                    _add_pulse(rf, place, table, pulse + first[e], strength[e], n_samples)
+
+
+@compiled
+def convert(
+    moving: Float32,
+    still: Float32,
+    drift: Float32,
+    step: Any,
+    noise: Float32,
+    offsets: NDArray[np.int64],
+    gain: Float32,
+    highest: Any,
+    row: int,
+    begin: int,
+    out: NDArray[np.int16],
+) -> None:
+    """Amplify echoes and noise along depth and round them; a converter clips.
+
+    ``drift`` times ``step`` is what has changed in ``still`` since the frame's middle.
+    """
+    for e in range(out.shape[0]):
+        at, first = e * row + begin, offsets[e]
+        for k in range(out.shape[1]):
+            value = moving[at + k] + still[at + k] + step * drift[at + k] + noise[first + k]
+            value = min(max(value * gain[k], -highest - _ONE), highest)
+            out[e, k] = np.int16(np.floor(value + _HALF))

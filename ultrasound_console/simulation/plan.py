@@ -1,0 +1,233 @@
+"""What can be acquired: the nearest to the settings that probe, depth and time allow."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..frames import Acquisition
+from ..geometry import ImageGrid, Probe
+from ..settings import SPECS, AcquisitionSettings, Range
+from .probes import load_probe
+from .pulse import Pulse
+from .scenes import Scene
+from .synthesis import Receiver, Window
+
+SOUND_SPEED_M_S = 1540.0
+BMODE_ANGLES_RAD = (math.radians(-4.0), 0.0, math.radians(4.0))
+
+_DEFAULT_ENSEMBLE = 12
+_MIN_ENSEMBLE = 4
+_OVERHEAD_S = 4e-6
+_BMODE_SHAPE = (256, 192)
+_BMODE_TOP_M = 1e-3
+_COLOUR_PIXEL_M = (0.16e-3, 0.22e-3)
+_MAX_COLOUR_LINES = 144
+# Elements farther from the pixel than this part of its depth, seen along the receive angle, are
+# never used: an f-number of 1.
+_APERTURE_PER_DEPTH = 0.5
+# All frames of a heart cycle are kept.
+_MAX_CYCLE_BYTES = 256 * 2**20
+_TIMES_PER_CYCLE = 1000
+_GAIN_POINTS = 40
+
+
+def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
+    """Find what comes nearest to the settings.
+
+    Returns
+    -------
+    Acquisition
+        ``frame_interval_s`` divides the heart cycle into a whole number of frames.
+
+    Raises
+    ------
+    AssetError
+        The probe's file cannot be used.
+    """
+    notes = []
+    probe = load_probe(settings.probe)
+    center_frequency_hz, note = _frequency(probe, settings.transmit_frequency_hz)
+    if note:
+        notes.append(note)
+    pulse = Pulse.of(probe, center_frequency_hz, settings.n_cycles)
+    n_pulses = settings.ensemble or _DEFAULT_ENSEMBLE
+    if n_pulses < _MIN_ENSEMBLE:
+        notes.append(f"uses {_MIN_ENSEMBLE} pulses: an ensemble needs at least that many")
+        n_pulses = _MIN_ENSEMBLE
+    bmode_grid = _bmode_grid(probe, settings.depth_m)
+    colour_grid = _colour_grid(probe, scene, settings)
+    waves = _bmode_waves(bmode_grid)
+    window, path_s = _window(
+        probe, pulse, [(colour_grid, settings.steering_rad, settings.steering_rad), *waves]
+    )
+    interval_min_s = path_s + _OVERHEAD_S
+    max_prf_hz = 1.0 / interval_min_s
+    prf_hz = min(settings.prf_hz, max_prf_hz)
+    if prf_hz < settings.prf_hz:
+        notes.append(
+            f"PRF limited to {prf_hz / 1e3:.1f} kHz: echoes take {1e6 * path_s:.0f} µs "
+            f"from {1e3 * settings.depth_m:.0f} mm depth"
+        )
+    bmode_s = _window(probe, pulse, waves)[1] + _OVERHEAD_S
+    busy_s = n_pulses / prf_hz + len(BMODE_ANGLES_RAD) * bmode_s
+    n_transmits = n_pulses + len(BMODE_ANGLES_RAD)
+    frame_bytes = 2 * n_transmits * probe.n_elements * window.n_samples
+    n_frames, note = _frames_per_cycle(scene, settings, frame_bytes, busy_s)
+    if note:
+        notes.append(note)
+    heart = scene.vessels[0].waveform
+    time_s = np.linspace(0.0, heart.period_s, _TIMES_PER_CYCLE, endpoint=False)
+    return Acquisition(
+        source=f"simulated {scene.name}",
+        probe=probe,
+        sampling_frequency_hz=pulse.sampling_frequency_hz,
+        center_frequency_hz=center_frequency_hz,
+        demodulation_frequency_hz=0.0,
+        sound_speed_m_s=SOUND_SPEED_M_S,
+        start_time_s=window.start_s,
+        transmit_angle_rad=settings.steering_rad,
+        receive_angle_rad=settings.steering_rad,
+        bmode_angles_rad=BMODE_ANGLES_RAD,
+        prf_hz=prf_hz,
+        requested_prf_hz=settings.prf_hz,
+        max_prf_hz=max_prf_hz,
+        n_pulses=n_pulses,
+        frame_interval_s=scene.period_s / n_frames,
+        colour_grid=colour_grid,
+        bmode_grid=bmode_grid,
+        n_cycles=float(settings.n_cycles),
+        depth_gain_db=_depth_gain_db(probe, pulse, settings.depth_m),
+        heart_cycle_s=heart.period_s,
+        peak_systole_s=float(time_s[np.argmax(np.abs(heart(time_s)))]),
+        notes=tuple(notes),
+    )
+
+
+def acquired_pulse(acquisition: Acquisition) -> Pulse:
+    """Pulse of an acquisition."""
+    return Pulse.of(acquisition.probe, acquisition.center_frequency_hz, acquisition.n_cycles)
+
+
+def record_window(acquisition: Acquisition) -> Window:
+    """Find the samples that are recorded after each transmit of an acquisition."""
+    steering_rad = acquisition.transmit_angle_rad
+    waves = [(acquisition.colour_grid, steering_rad, steering_rad)]
+    waves += _bmode_waves(acquisition.bmode_grid)
+    return _window(acquisition.probe, acquired_pulse(acquisition), waves)[0]
+
+
+def widest_window(acquisition: Acquisition) -> Window:
+    """Find the samples that hold those of every steering at this depth."""
+    spec = SPECS["steering_rad"]
+    assert isinstance(spec, Range)
+    grid = acquisition.bmode_grid
+    waves = [(grid, steering_rad, 0.0) for steering_rad in (spec.low, spec.high)]
+    waves += [(grid, steering_rad, steering_rad) for steering_rad in (spec.low, spec.high)]
+    waves += _bmode_waves(grid)
+    return _window(acquisition.probe, acquired_pulse(acquisition), waves)[0]
+
+
+def bmode_interval_s(acquisition: Acquisition) -> float:
+    """Time from one B-mode transmit to the next: as fast as the depth allows."""
+    waves = _bmode_waves(acquisition.bmode_grid)
+    path_s = _window(acquisition.probe, acquired_pulse(acquisition), waves)[1]
+    return path_s + _OVERHEAD_S
+
+
+def _frequency(probe: Probe, wanted_hz: float) -> tuple[float, str]:
+    """Transmit frequency within the probe's band, and a note."""
+    if not wanted_hz:
+        return probe.center_frequency_hz, ""
+    half_hz = 0.5 * probe.fractional_bandwidth * probe.center_frequency_hz
+    low_hz, high_hz = probe.center_frequency_hz - half_hz, probe.center_frequency_hz + half_hz
+    frequency_hz = min(max(wanted_hz, low_hz), high_hz)
+    if frequency_hz == wanted_hz:
+        return frequency_hz, ""
+    band = f"{low_hz / 1e6:.1f} to {high_hz / 1e6:.1f} MHz"
+    return frequency_hz, f"transmits at {frequency_hz / 1e6:.1f} MHz: the {probe.name} has {band}"
+
+
+def _frames_per_cycle(
+    scene: Scene, settings: AcquisitionSettings, frame_bytes: int, busy_s: float
+) -> tuple[int, str]:
+    """Whole number of frames in a heart cycle that transmits and memory allow, and a note."""
+    period_s = scene.period_s
+    limits = {
+        "": period_s * settings.frame_rate_hz,
+        "the time of the acquisition": period_s / busy_s,
+        "memory": _MAX_CYCLE_BYTES / frame_bytes,
+    }
+    reason = min(limits, key=lambda name: limits[name])
+    n_frames = max(1, math.floor(limits[reason] + 1e-9))
+    return n_frames, reason and f"{n_frames / period_s:.1f} frames a second, limited by {reason}"
+
+
+def _depth_gain_db(probe: Probe, pulse: Pulse, depth_m: float) -> tuple[tuple[float, float], ...]:
+    """Sample the receiver's gain over depth."""
+    depths_m = np.linspace(0.0, depth_m, _GAIN_POINTS)
+    rate_hz = SOUND_SPEED_M_S / (2.0 * depths_m[1])
+    receiver = Receiver(probe, Window(0.0, _GAIN_POINTS, rate_hz), pulse, SOUND_SPEED_M_S, depth_m)
+    gain_db = 20.0 * np.log10(receiver.depth_gain(receiver.window))
+    return tuple(zip(depths_m.tolist(), gain_db.tolist(), strict=True))
+
+
+def _half_width_m(probe: Probe) -> float:
+    return 0.5 * probe.pitch_m * (probe.n_elements - 1)
+
+
+def _bmode_grid(probe: Probe, depth_m: float) -> ImageGrid:
+    n_depths, n_lines = _BMODE_SHAPE
+    half_m = _half_width_m(probe)
+    return ImageGrid("parallel", n_depths, n_lines, (-half_m, half_m), (_BMODE_TOP_M, depth_m))
+
+
+def _bmode_waves(grid: ImageGrid) -> list[tuple[ImageGrid, float, float]]:
+    return [(grid, angle_rad, 0.0) for angle_rad in BMODE_ANGLES_RAD]
+
+
+def _colour_grid(probe: Probe, scene: Scene, settings: AcquisitionSettings) -> ImageGrid:
+    """Place the parallelogram over the vessels that the steered wave and the array cover."""
+    half_m = _half_width_m(probe)
+    top_m = min(scene.colour_range_m[0], settings.depth_m - 8e-3)
+    bottom_m = min(scene.colour_range_m[1], settings.depth_m - 0.5e-3)
+    lean = math.tan(settings.steering_rad)
+    # Inside the array's width both where the lines start and where they end.
+    left_m = max(-half_m, -half_m - bottom_m * lean)
+    right_m = min(half_m, half_m - bottom_m * lean)
+    axial_m, lateral_m = _COLOUR_PIXEL_M
+    return ImageGrid(
+        "parallel",
+        n_depths=round((bottom_m - top_m) / axial_m) + 1,
+        n_lines=min(_MAX_COLOUR_LINES, round((right_m - left_m) / lateral_m) + 1),
+        lines=(left_m, right_m),
+        range_m=(top_m, bottom_m),
+        angle_rad=settings.steering_rad,
+    )
+
+
+def _window(
+    probe: Probe, pulse: Pulse, waves: list[tuple[ImageGrid, float, float]]
+) -> tuple[Window, float]:
+    """Find what has to be recorded for pictures, and the longest time of flight.
+
+    ``waves`` are grids with the angles of transmit and receive.
+    """
+    first_s, last_s = math.inf, -math.inf
+    element_x_m = np.asarray(probe.element_x_m)
+    for grid, transmit_rad, receive_rad in waves:
+        for row in (0, grid.n_depths - 1):
+            x_m, z_m = (
+                corner[:, None] for corner in grid.positions_m(row, np.arange(grid.n_lines))
+            )
+            away_m = element_x_m - x_m
+            used = np.abs(away_m + z_m * math.tan(receive_rad)) <= _APERTURE_PER_DEPTH * z_m
+            path_m = x_m * math.sin(transmit_rad) + z_m * math.cos(transmit_rad)
+            time_s = (path_m + np.hypot(away_m, z_m))[used] / SOUND_SPEED_M_S
+            first_s, last_s = min(first_s, time_s.min()), max(last_s, time_s.max())
+    rate_hz = pulse.sampling_frequency_hz
+    half_pulse_s = 0.5 * pulse.n_samples / rate_hz
+    start_s = math.floor((first_s - half_pulse_s) * rate_hz) / rate_hz
+    n_samples = math.ceil((last_s + half_pulse_s - start_s) * rate_hz)
+    return Window(start_s, n_samples, rate_hz), last_s
