@@ -90,6 +90,28 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="say what is missing and how to mend it")
     doctor.set_defaults(command=_doctor)
 
+    training = commands.add_parser("train", help="train the network on simulated scenes")
+    training.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="model, checkpoint, log and frames"
+    )
+    training.add_argument("--steps", type=int, required=True, metavar="N", help="gradient steps")
+    training.add_argument("--seed", type=int, default=0, metavar="S", help="0 ... 999; default 0")
+    training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    training.add_argument(
+        "--scenes", type=int, default=4000, metavar="N", help="to learn from; default 4000"
+    )
+    training.add_argument("--batch", type=int, default=12, metavar="N", help="frames; default 12")
+    training.add_argument(
+        "--rate", type=float, default=3e-3, metavar="R", help="highest learning rate; default 3e-3"
+    )
+    training.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="of the training; default 1"
+    )
+    training.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that make the frames; default 1"
+    )
+    training.set_defaults(command=_train)
+
     bench = commands.add_parser("bench", help="measure the speed of the signal chain")
     where = bench.add_mutually_exclusive_group()
     where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
@@ -341,6 +363,38 @@ def _doctor(options: argparse.Namespace) -> int:
             failed = True
             print(f"     {'':28} {check.remedy}")
     return int(failed)
+
+
+def _train(options: argparse.Namespace) -> int:
+    counts = ("steps", "scenes", "batch", "threads", "processes")
+    for name in counts:
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    if not 0 <= options.seed <= 999:
+        raise InputError(f"--seed {options.seed}: give 0 ... 999")
+    if not 0.0 < options.rate < 1.0:
+        raise InputError(f"--rate {options.rate:g}: give a number between 0 and 1")
+    try:
+        from .training.train import Plan, train
+    except ImportError as error:
+        raise InputError(str(error)) from error
+    plan = Plan(
+        folder=options.out,
+        n_steps=options.steps,
+        seed=options.seed,
+        n_scenes=options.scenes,
+        batch=options.batch,
+        learning_rate=options.rate,
+        n_threads=options.threads,
+        n_processes=options.processes,
+        resume=options.resume,
+    )
+    try:
+        model = train(plan)
+    except (OSError, ValueError) as error:
+        raise InputError(str(error)) from error
+    print(model)
+    return 0
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -1,0 +1,103 @@
+"""What the network sees of a frame: planes of full size and evidence maps of a quarter.
+
+Arrays may have leading axes; a batch is assembled like a single frame. Pictures are padded with
+zeros at the end to whole strides of the network: there the phase has no length, which no sample of
+the picture has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .evidence import CELL, N_FOLDS
+
+PLANES = "planes"
+"""Name of the first input: cosine and sine of the phase, power, bandwidth, echo level, corrected
+velocity of the previous frame, and where that is known."""
+EVIDENCE = "evidence"
+"""Name of the second input: mean over the folds, and the deviation of each from it."""
+N_PLANES = 7
+N_EVIDENCE = 1 + N_FOLDS
+STRIDE = 32
+"""Rows and lines of the network's input are multiples of this."""
+
+_POWER_DB = (-30.0, 40.0)
+_POWER_SCALE_DB = 20.0
+_ECHO_DB = (-60.0, 0.0)
+_ECHO_SCALE_DB = 30.0
+_PREVIOUS_SCALE = 4.0
+_EVIDENCE_SCALE = 4.0
+
+
+def padded(shape: tuple[int, int]) -> tuple[int, int]:
+    """(n_depths, n_lines) up to whole strides."""
+    return -(-shape[0] // STRIDE) * STRIDE, -(-shape[1] // STRIDE) * STRIDE
+
+
+def planes(
+    velocity: NDArray[Any],
+    power_db: NDArray[Any],
+    bandwidth: NDArray[Any],
+    echo_db: NDArray[Any],
+    previous: NDArray[Any] | None = None,
+) -> NDArray[np.float32]:
+    """First input of the network.
+
+    Parameters
+    ----------
+    velocity : (..., n_depths, n_lines)
+        As measured, in units of v_N.
+    power_db : (..., n_depths, n_lines)
+        Behind the wall filter, above the noise floor.
+    bandwidth : (..., n_depths, n_lines)
+    echo_db : (..., n_depths, n_lines)
+        Power of the unfiltered ensemble below its bright end.
+    previous : (..., n_depths, n_lines), optional
+        Corrected velocity of the previous frame in the present v_N; NaN where it says nothing.
+
+    Returns
+    -------
+    (..., N_PLANES, rows, columns) float32
+    """
+    *lead, n_depths, n_lines = velocity.shape
+    out = np.zeros((*lead, N_PLANES, *padded((n_depths, n_lines))), np.float32)
+    picture = out[..., :n_depths, :n_lines]
+    phase = np.multiply(velocity, np.pi, dtype=np.float32)
+    np.cos(phase, out=picture[..., 0, :, :])
+    np.sin(phase, out=picture[..., 1, :, :])
+    picture[..., 2, :, :] = np.clip(power_db, *_POWER_DB) / np.float32(_POWER_SCALE_DB)
+    picture[..., 3, :, :] = 2.0 * bandwidth - 1.0
+    picture[..., 4, :, :] = np.clip(echo_db, *_ECHO_DB) / np.float32(_ECHO_SCALE_DB) + 1.0
+    if previous is not None:
+        known = np.isfinite(previous)
+        picture[..., 5, :, :] = np.where(known, previous, 0.0) / np.float32(_PREVIOUS_SCALE)
+        picture[..., 6, :, :] = known
+    return out
+
+
+def evidence(maps: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Second input of the network.
+
+    Parameters
+    ----------
+    maps : (..., N_FOLDS, n_depths / 4, n_lines / 4), optional
+        Of :func:`.evidence.fold_evidence`; without it the input is zero.
+    shape : tuple of int
+        (..., n_depths, n_lines) of the picture.
+
+    Returns
+    -------
+    (..., N_EVIDENCE, rows / 4, columns / 4) float32
+    """
+    *lead, n_depths, n_lines = shape
+    rows, columns = (n // CELL for n in padded((n_depths, n_lines)))
+    out = np.zeros((*lead, N_EVIDENCE, rows, columns), np.float32)
+    if maps is not None:
+        picture = out[..., : maps.shape[-2], : maps.shape[-1]]
+        mean = maps.mean(axis=-3, keepdims=True, dtype=np.float32)
+        picture[..., :1, :, :] = mean
+        picture[..., 1:, :, :] = (maps - mean) * np.float32(_EVIDENCE_SCALE)
+    return out

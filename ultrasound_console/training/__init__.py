@@ -1,0 +1,1 @@
+"""Making, training and judging the network; PyTorch is needed to train only."""
