@@ -362,7 +362,7 @@ def region_dealias_folds(made):
 
 @pytest.mark.parametrize(
     ("scene", "prf_hz", "n_frames"),
-    [("straight-tube", 1580.0, 2), ("femoral-bifurcation", 5900.0, 5)],
+    [("straight-tube", 1580.0, 2), ("femoral-bifurcation", 5700.0, 5)],
 )
 def test_simulated_probe_to_one_and_a_half_nyquist(scene, prf_hz, n_frames):
     frames = list(probe_frames(scene, prf_hz, n_frames))
