@@ -174,6 +174,17 @@ def quantising(device):
             np.testing.assert_allclose(device.asnumpy(samples), exact, atol=1)
 
 
+def the_largest_of_what_is_no_number(device):
+    """A NaN anywhere is the peak, whatever a thread meets after it."""
+    iq = np.zeros((1, 1, 2, 1 << 19), np.float32)
+    iq[..., -1] = 5.0
+    iq.reshape(-1)[3] = np.nan
+    n_threads = kernels_cuda._MOST_BLOCKS * kernels_cuda._THREADS_PER_BLOCK
+    assert iq.size > n_threads + 3  # the thread of the NaN has more to look at
+    _, peak = quantise(device.asarray(iq), 4)
+    assert np.isnan(device.asnumpy(peak)).all()
+
+
 def lags(device):
     kinds = ("none", "polynomial-0", "polynomial-2", "iir-medium", "svd-medium")
     for n_pulses in (*ENSEMBLES, 2):
@@ -243,6 +254,7 @@ CHECKS = (
     the_last_sample,
     power,
     quantising,
+    the_largest_of_what_is_no_number,
     lags,
     averages,
     velocities,

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ultrasound_console.accuracy import erode, score_frame
 from ultrasound_console.frames import Acquisition, DopplerFrame, Status
 from ultrasound_console.geometry import ImageGrid, Probe
 from ultrasound_console.settings import ProcessingSettings
@@ -130,7 +131,7 @@ def make_frame(
     Returns
     -------
     DopplerFrame
-        With ``truth_m_s`` and ``vessel_mask``.
+        With ``truth_m_s``, ``vessel_mask`` and ``score``.
     """
     acquisition = make_acquisition(
         colour_grid=colour_grid,
@@ -168,14 +169,25 @@ def make_frame(
         status = np.where(patch, Status.ABSTAINED, status)
         fold[patch] = 0
         notes = ("one region left alone: it touches the edge of the box",)
+    velocity = velocity.astype(np.float32)
+    score = score_frame(
+        velocity,
+        fold,
+        truth.astype(np.float32),
+        erode(vessel_mask, colour_grid.pixel_size_m),
+        nyquist,
+        flow=status != Status.NO_FLOW,
+        abstained=status == Status.ABSTAINED,
+    )
     return DopplerFrame(
         index=index,
         time_s=index * frame_interval_s,
         received_s=0.0,
         acquisition=acquisition,
         processing=processing,
+        wall_filter=processing.wall_filter,
         bmode_db=_speckle_db(bmode_grid, seed + index % 4),
-        velocity_m_s=velocity.astype(np.float32),
+        velocity_m_s=velocity,
         power_db=power_db.astype(np.float32),
         bandwidth=np.where(vessel_mask, 0.1, 0.9).astype(np.float32),
         confidence=np.where(status == Status.ABSTAINED, 0.2, 0.9).astype(np.float32),
@@ -185,5 +197,6 @@ def make_frame(
         noise_floor_db=0.0,
         truth_m_s=truth.astype(np.float32),
         vessel_mask=vessel_mask,
+        score=score,
         notes=notes,
     )

@@ -60,8 +60,9 @@ class KnownPipeline:
     def _estimate(self, iq, processing, *, for_cine=False):
         return SimpleNamespace(iq=iq, quantised=None)
 
-    def _doppler(self, iq, processing, previous, estimates):
+    def _doppler(self, estimates, processing, previous):
         self.n_processed += 1
+        iq = estimates.iq
         nyquist = iq.acquisition.nyquist_velocity_m_s
         made = make_frame(
             iq.index,

@@ -1,4 +1,4 @@
-"""The three panels as numpy pictures, to compare a canvas with."""
+"""The panels as numpy pictures, to compare a canvas with."""
 
 from dataclasses import dataclass
 
@@ -106,14 +106,19 @@ class Model:
                 (down if d_row else 1 - down) * (across if d_column else 1 - across),
             )
         weight = np.stack(weights)
-        power_db = np.stack([frame.power_db[tap] for tap in taps]).astype(float)
+        power_plane, corrected_plane = frame.power_db, frame.corrected_m_s
+        if panel == 3:
+            assert frame.truth_m_s is not None
+            power_plane = np.where(frame.vessel_mask, 1e3, -1e3)
+            corrected_plane = frame.truth_m_s
+        power_db = np.stack([power_plane[tap] for tap in taps]).astype(float)
         threshold_db = frame.processing.flow_power_db - display.colour_gain_db
         shown = inside & ((weight * power_db).sum(0) >= threshold_db)
         shown &= grey <= display.write_priority
         weight = weight * (power_db >= threshold_db)
         best = weight.argmax(0)[None]
         total = np.maximum(weight.sum(0), 1e-12)
-        corrected = np.stack([frame.corrected_m_s[tap] for tap in taps]).astype(float)
+        corrected = np.stack([corrected_plane[tap] for tap in taps]).astype(float)
         opacity = np.full(grey.shape, display.overlay_opacity)
         baseline = display.baseline * nyquist
         if panel == 0:
@@ -166,7 +171,7 @@ def _indices(grid: ImageGrid, x_m: np.ndarray, z_m: np.ndarray) -> tuple[np.ndar
 
 def compare(canvas: PanelCanvas, model: Model) -> None:
     shot = pixels(canvas)
-    for panel in range(3):
+    for panel in range(canvas.view.n_panels):
         rect = canvas.picture_rect(panel)
         expected, sure = model.expected(panel)
         error = np.abs(shot[rect.y : rect.bottom, rect.x : rect.right] - expected).max(-1)

@@ -84,7 +84,7 @@ def on_gpu(channel, processing, previous=None, gpu=None):
     with gpu.computing():
         iq = form(channel, processing, gpu)
         estimates = estimate(iq, processing, for_cine=True)
-    return doppler(iq, processing, previous, estimates), estimates
+    return doppler(estimates, processing, previous), estimates
 
 
 def assert_same_picture(picture, expected):
@@ -125,8 +125,8 @@ def frames_in_a_row(device):
         formed = [form(channel, processing, gpu) for channel in channels]
         estimates = [estimate(iq, processing) for iq in formed]
     previous = expected = None
-    for channel, iq, made in zip(channels, formed, estimates, strict=True):
-        previous = doppler(iq, processing, previous, made)
+    for channel, made in zip(channels, estimates, strict=True):
+        previous = doppler(made, processing, previous)
         expected = doppler(form(channel, processing), processing, expected)
         assert_same_picture(previous, expected)
 
@@ -138,7 +138,7 @@ def from_the_host_again(device):
     iq = form(channel, processing)
     with gpu.computing():
         again = estimate(dataclasses.replace(iq, iq=gpu.array(iq.iq)), processing)
-    picture = doppler(iq, processing, None, again)
+    picture = doppler(again, processing, None)
     assert_same_picture(picture, doppler(iq, processing, None))
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ultrasound_console import accuracy
-from ultrasound_console.accuracy import Accuracy, Counts, FoldError, score
+from ultrasound_console.accuracy import Accuracy, Counts, FoldError, score, score_frame
 
 NYQUIST_M_S = 0.5
 
@@ -44,6 +44,27 @@ def test_figures_of_six_pixels():
     assert counts.oracle_rms_nyquist == pytest.approx(math.sqrt((0.01 + 0.01 + 0.04) / 6))
     # Corrected minus truth: -0.1, 0.1, 1.8, 0, -2, 0.
     assert counts.corrected_rms_nyquist == pytest.approx(math.sqrt((0.02 + 3.24 + 4.0) / 6))
+    assert counts.corrected_bias_nyquist == pytest.approx((-0.1 + 0.1 + 1.8 - 2.0) / 6)
+    # Measured minus truth: -0.1, -1.9, -0.2, 2, -2, 0.
+    assert counts.measured_bias_nyquist == pytest.approx(-2.2 / 6)
+    assert counts.measured_rms_nyquist == pytest.approx(math.sqrt((0.05 + 3.61 + 8.0) / 6))
+
+
+def test_a_frame_is_scored_in_its_lumen_and_where_flow_is_shown():
+    lumen = np.array([[True, True, True], [False, True, True]])
+    flow = np.array([[False, True, True], [True, True, False]])
+    abstained = np.array([[False, False, True], [False, False, False]])
+
+    def counts_in(region):
+        return score(MEASURED, FOUND, TRUTH, region, NYQUIST_M_S, abstained=abstained)[0].all
+
+    found = score_frame(MEASURED, FOUND, TRUTH, lumen, NYQUIST_M_S, flow=flow, abstained=abstained)
+    assert (found.lumen.n_pixels, found.lumen.n_wrong, found.lumen.n_abstained) == (5, 1, 1)
+    assert found.lumen == counts_in(lumen)
+    assert found.shown == counts_in(lumen & flow)
+    assert found.shown.n_pixels == 3
+    assert found.shown_share == pytest.approx(3 / 5)
+    assert np.array_equal(found.region, lumen)
 
 
 def test_wrong_sign_counts_for_the_alias_but_not_for_the_fold():
@@ -109,7 +130,7 @@ def test_nothing_to_score_is_not_a_number():
     shares = [
         getattr(empty, name) for name in dir(Counts) if name.endswith(("share", "iou", "nyquist"))
     ]
-    assert len(shares) == 10
+    assert len(shares) == 13
     assert all(math.isnan(value) for value in shares)
     assert math.isnan(Accuracy().blind_share)
 

@@ -103,7 +103,18 @@ def test_idle_memory_is_bounded_and_other_sizes_go_first():
     blocks.take(LARGE + 4)
     assert blocks.idle_bytes == LARGE + 4
     blocks.take(3 * LARGE)
-    assert blocks.idle_bytes == 0
+    assert blocks.idle_bytes == LARGE + 4
+
+
+def test_what_is_asked_for_is_not_pushed_out_by_what_was():
+    blocks = BlockList(budget_bytes=3 * LARGE)
+    old = [blocks.take(LARGE) for _ in range(5)]
+    in_use = blocks.take(LARGE + 64)
+    at = in_use.ctypes.data
+    del in_use
+    old.clear()  # more than there is room for
+    assert blocks.idle_bytes == 2 * LARGE + 64
+    assert blocks.take(LARGE + 64).ctypes.data == at
 
 
 def test_threads_never_share_memory():

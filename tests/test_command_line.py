@@ -62,7 +62,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(capsys, tmp_path):
     assert "folder" in line
 
 
-def test_a_simulated_source_gives_truth(tmp_path):
+def test_a_simulated_source_gives_truth(capsys, tmp_path):
     path = tmp_path / "out.h5"
     arguments = ["process", "simulated:straight-tube", "-o", str(path), "--frames", "2"]
     assert main([*arguments, "--prf", "5000", "--set", "wall_filter=polynomial-2"]) == 0
@@ -80,12 +80,16 @@ def test_a_simulated_source_gives_truth(tmp_path):
         settings, _ = Settings.from_dict(json.loads(file.attrs["settings"]))
         assert settings.processing.wall_filter == "polynomial-2"
         assert np.all(np.diff(file["time_s"][:]) > 0)
+        printed = json.loads(capsys.readouterr().out)
+        assert printed == json.loads(file.attrs["accuracy"])
+        assert 0.0 < printed["lumen"]["oracle_rms_nyquist"] < 0.5
 
 
-def test_a_recording_is_thinned_by_a_whole_number(tmp_path, data_folder):
+def test_a_recording_is_thinned_by_a_whole_number(capsys, tmp_path, data_folder):
     path = tmp_path / "out.h5"
     source = str(data_folder / "PWI_disk.mat")
     assert main(["process", source, "-o", str(path), "--prf-divisor", "3"]) == 0
+    assert not capsys.readouterr().out
     with h5py.File(path) as file:
         assert file.attrs["prf_hz"] == pytest.approx(10e3 / 3)
         assert file.attrs["nyquist_velocity_m_s"] == pytest.approx(0.74 / 3)

@@ -45,6 +45,19 @@ def test_the_kernel_that_was_called_is_named_not_the_ones_it_calls(compilation):
     assert compilation.n_compiled == 1
 
 
+def test_who_listens_from_the_middle_on_bears_an_end_without_a_beginning():
+    @numba.njit
+    def some(x):
+        return x
+
+    # As numba tells of it.
+    with numba.core.event.trigger_event("numba:compile", data={"dispatcher": some}):
+        listening = Compilation()
+    assert listening.kernel == ""
+    assert listening.n_compiled == 0
+    listening.stop()
+
+
 def test_a_kernel_that_does_not_compile_is_not_waited_for(compilation):
     @numba.njit
     def wrong(x):

@@ -7,9 +7,11 @@ import pytest
 from pipeline_checks import assert_same_picture, channel_frame
 
 from ultrasound_console import compute as compute_module
-from ultrasound_console.compute import CPU_NAME, Compute
+from ultrasound_console.compute import Compute
 from ultrasound_console.pipeline import PipelineError, doppler, form
+from ultrasound_console.pipeline import estimates as estimates_module
 from ultrasound_console.settings import ProcessingSettings
+from ultrasound_console.status import CPU_NAME
 
 GPU_NAME = "Processor"
 CPU, GPU, AUTO = (ProcessingSettings(compute=name) for name in ("cpu", "gpu", "auto"))
@@ -142,6 +144,30 @@ def test_a_lost_gpu_loses_no_frame_that_is_on_its_way(device, compute, told, cha
         assert_same_picture(previous, picture)
     assert len(told) == 1
     assert "cudaErrorLaunchFailure" in told[0]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["live", "frozen"])
+def test_what_the_gpu_made_up_is_not_blamed_on_the_frame(
+    device, compute, told, channels, expected, monkeypatch, again
+):
+    def made_up(*arrays):
+        """What comes from the GPU, and none of it a number."""
+        came = fetch(*arrays)
+        for there, here in zip(arrays, came, strict=True):
+            if there is not here and here.dtype == np.float32:
+                here.fill(np.nan)
+        return came
+
+    fetch = estimates_module.to_host
+    monkeypatch.setattr(estimates_module, "to_host", made_up)
+    if again:
+        done = compute.again(form(channels[0], CPU), AUTO, None)
+    else:
+        done = run(compute, channels[0], AUTO)
+    assert done.device == CPU_NAME
+    assert_same_picture(done.frame, expected[0])
+    assert len(told) == 1
+    assert told[0].startswith("GPU failed (IQ samples are not finite")
 
 
 def test_a_gpu_that_failed_is_tried_when_it_is_chosen_again(device, compute, told, channels):

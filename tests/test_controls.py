@@ -14,6 +14,7 @@ from ultrasound_console.ui.control_panel import (
     EVERYDAY,
     FROZEN,
     ONLY_RECORDINGS,
+    ONLY_SIMULATED,
     SET_BY_RECORDING,
     Arrangement,
     ControlPanel,
@@ -100,8 +101,8 @@ def test_a_double_click_resets(qtbot, shown):
     slider, heard = shown("write_priority")
     slider.show_value(0.2)
     qtbot.mouseDClick(slider, LEFT, pos=QPoint(150, 10))
-    assert heard.values == [("write_priority", 0.7)]
-    assert slider.value == 0.7
+    assert heard.values == [("write_priority", 0.52)]
+    assert slider.value == 0.52
 
 
 def test_the_wheel_and_the_keys_step_and_commit_when_the_user_pauses(qtbot, shown):
@@ -124,7 +125,7 @@ def test_steps_stop_at_the_ends(qtbot, shown):
     for _ in range(4):
         qtbot.keyClick(slider, Qt.Key.Key_PageUp)
     assert slider.value == 1.0
-    assert [value for _, value in heard.values] == [0.9, 1.0]
+    assert [value for _, value in heard.values] == [0.72, 0.92, 1.0]
 
 
 def test_a_choice_is_a_slider_over_its_options(qtbot, shown):
@@ -264,6 +265,7 @@ def test_a_recording_locks_what_was_set_when_it_was_made(panel):
     assert panel.controls["ensemble_step"].isEnabled()
     assert not panel.controls["steering_rad"].isEnabled()
     assert SET_BY_RECORDING in panel.controls["steering_rad"].toolTip()
+    assert ONLY_SIMULATED in panel.controls["truth"].toolTip()
     assert panel.controls["prf_hz"].steps.values == (3000.0, 6000.0)
 
 

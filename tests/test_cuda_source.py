@@ -84,6 +84,22 @@ def test_tables_are_copied_once(device):
     assert device.n_uploads == before
 
 
+@pytest.mark.parametrize("call", ["empty", "table", "synchronize"])
+def test_a_table_that_may_not_be_whole_is_not_kept(device, call):
+    tables, table = kernels_cuda._Tables(), np.arange(5, dtype=np.float32)
+
+    def fail(name):
+        if name == call:
+            raise MemoryError
+
+    device.failing = fail
+    with pytest.raises(MemoryError):
+        tables.get(table)
+    assert len(tables) == 0
+    device.failing = lambda name: None
+    np.testing.assert_array_equal(device.asnumpy(tables.get(table)), table)
+
+
 def test_what_does_not_fit_the_kernels_is_named(device):
     lags = device.asarray(np.ones((3, 8, 6), np.float32))
     with pytest.raises(ValueError, match="not contiguous"):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 from echoes import arrival_s, rf_echoes
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ultrasound_console.dsp import local_frequency, wall_filter
@@ -98,16 +98,21 @@ def test_a_tone_gives_its_frequency(ratio, cycles, kind, dtype):
     kind=st.sampled_from(["none", "polynomial-1", "high", "iir-medium", "svd-medium"]),
     seed=st.integers(0, 99),
 )
+@example(n_pulses=12, kind="svd-medium", seed=0)
 def test_kernels_are_the_reference(n_pulses, kind, seed):
     kind = wall_filter.strongest(kind, n_pulses)
     rng = np.random.default_rng(seed)
-    samples = rng.normal(size=(2, n_pulses, 9, 11))
-    iq = pack_ensemble(samples[0] + 1j * samples[1])
+    samples = rng.normal(size=(2, 2, n_pulses, 9, 11))
+    signal = samples[0, 0] + 1j * samples[0, 1]
+    # Tissue that moves slowly one way: an adaptive filter against it is complex.
+    slow = np.exp(0.1j * np.arange(n_pulses))[:, None, None]
+    signal += 3 * slow * (samples[1, :1, 0] + 1j * samples[1, 1:, 0])
+    iq = pack_ensemble(signal)
     cycles = rng.uniform(0.5, 1.5, 11)
     fast = local_frequency.correlate(iq, n_pulses, kind, cycles)
     exact = local_frequency.correlate(iq.astype(np.float64), n_pulses, kind, cycles)
     assert fast.dtype == np.float32
-    np.testing.assert_allclose(fast, exact, atol=1e-5 * n_pulses)
+    np.testing.assert_allclose(fast, exact, atol=5e-5 * n_pulses)
     flow = rng.uniform(size=(9, 11)) > 0.3
     factor = local_frequency.factor(fast, cycles, flow)
     expected = local_frequency.factor(fast.astype(np.float64), cycles, flow)

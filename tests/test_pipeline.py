@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_erosion
 
 from ultrasound_console import pipeline
-from ultrasound_console.dsp.arrays import n_lanes, unpack_ensemble
+from ultrasound_console.accuracy import erode
+from ultrasound_console.dsp.arrays import n_lanes, pack_ensemble, unpack_ensemble
 from ultrasound_console.dsp.unwrap import Unwrapped
-from ultrasound_console.frames import Acquisition, ChannelFrame, Status
+from ultrasound_console.frames import Acquisition, ChannelFrame, IqFrame, Status
 from ultrasound_console.geometry import ImageGrid, Probe, plane_wave_velocity_m_s
-from ultrasound_console.pipeline import PipelineError, doppler, form
+from ultrasound_console.pipeline import PipelineError, doppler, estimate, form
 from ultrasound_console.settings import WALL_FILTERS, ProcessingSettings
 
 F0, C, PRF = 5e6, 1540.0, 4000.0
@@ -248,6 +249,57 @@ def test_power_of_noise_lies_near_the_floor():
     assert 0.0 < np.median(picture.power_db) < 5.0
 
 
+@pytest.mark.parametrize("grid", [GRID, POLAR], ids=["parallel", "polar"])
+def test_the_receivers_gain_is_taken_out_over_depth(grid):
+    # 6 dB over every millimetre, for noise that has it and noise that has not.
+    gain_db = ((0.0, 0.0), (20e-3, 120.0))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(8, *grid.shape)) + 1j * rng.normal(size=(8, *grid.shape))
+    _, z_m = grid.positions_m()
+    amplified = noise * 10 ** (6e3 * z_m / 20)
+    plain, known = (
+        IqFrame(
+            index=0,
+            time_s=0.0,
+            received_s=0.0,
+            acquisition=acquisition_of(colour_grid=grid, bmode_grid=grid, depth_gain_db=gains),
+            iq=pack_ensemble(samples.astype(np.complex64)),
+            bmode_power=np.ones(grid.shape, np.float32),
+        )
+        for samples, gains in ((noise, ()), (amplified, gain_db))
+    )
+    processing = dataclasses.replace(UNFILTERED, smoothing_m=0.0)
+    expected = doppler(plain, processing, None)
+    picture = doppler(known, processing, None)
+    np.testing.assert_allclose(picture.power_db, expected.power_db, atol=1e-2)
+
+
+def test_speckle_is_smoothed_over_a_window_of_known_size(iq):
+    # A window of 1.2 mm around one bright pixel, in samples (depths, lines).
+    processing = dataclasses.replace(UNFILTERED, speckle_reduction=1.0)
+    rng = np.random.default_rng(0)
+    power = rng.exponential(size=GRID.shape).astype(np.float32)
+    # Too dim for a point, in the middle of the picture: it changes the means around it.
+    changed = power.copy()
+    changed[20, 15] *= 2.0
+    pictures = [
+        doppler(dataclasses.replace(iq, bmode_power=plane), processing, None).bmode_db
+        for plane in (power, changed)
+    ]
+    rows, columns = np.nonzero(np.abs(pictures[1] - pictures[0]) > 1e-3)
+    axial_m, lateral_m = GRID.pixel_size_m
+    assert np.ptp(rows) * axial_m == pytest.approx(1.2e-3, abs=axial_m)
+    assert np.ptp(columns) * lateral_m == pytest.approx(1.2e-3, abs=lateral_m)
+
+
+def test_estimates_of_other_settings_are_refused(iq):
+    estimates = estimate(iq, UNFILTERED)
+    picture = doppler(estimates, UNFILTERED, None)
+    np.testing.assert_array_equal(picture.velocity_m_s, doppler(iq, UNFILTERED, None).velocity_m_s)
+    with pytest.raises(ValueError, match="made with other settings"):
+        doppler(estimates, dataclasses.replace(UNFILTERED, smoothing_m=0.001), None)
+
+
 def test_levels_follow_slowly(iq):
     before = doppler(iq, UNFILTERED, None)
     loud = dataclasses.replace(
@@ -385,6 +437,7 @@ def test_weaker_filter_for_a_short_ensemble_is_said():
     processing = ProcessingSettings(wall_filter="polynomial-3")
     picture = doppler(form(noise_frame(acquisition_of(4)), processing), processing, None)
     assert any("polynomial-1" in note and "4 pulses" in note for note in picture.notes)
+    assert picture.wall_filter == "polynomial-1"
 
 
 def test_truth_is_sampled_on_the_colour_grid(iq):
@@ -395,7 +448,56 @@ def test_truth_is_sampled_on_the_colour_grid(iq):
     picture = doppler(dataclasses.replace(iq, truth=Truth()), UNFILTERED, None)
     assert picture.truth_m_s.shape == GRID.shape
     assert picture.vessel_mask.all()
-    assert doppler(iq, UNFILTERED, None).truth_m_s is None
+    without = doppler(iq, UNFILTERED, None)
+    assert without.truth_m_s is None
+    assert without.score is None
+
+
+@dataclasses.dataclass
+class Half:
+    """A vessel in the upper or lower half, at the speed that the echoes have."""
+
+    velocity_m_s: float
+    upper: bool = True
+
+    def on(self, grid):
+        mask = np.zeros(grid.shape, bool)
+        mask[: grid.n_depths // 2] = True
+        mask = mask if self.upper else ~mask
+        return np.where(mask, self.velocity_m_s, 0.0).astype(np.float32), mask
+
+
+def test_a_frame_with_a_truth_is_scored_against_it(iq):
+    measured = doppler(iq, UNFILTERED, None)
+    nyquist = measured.nyquist_velocity_m_s
+    region = erode(Half(0.0).on(GRID)[1], GRID.pixel_size_m)
+    mean = float(np.mean(measured.corrected_m_s[region]))
+    for offset in (0.25, 2.25):
+        truth = Half(mean - offset * nyquist)
+        score = doppler(dataclasses.replace(iq, truth=truth), UNFILTERED, None).score
+        assert np.array_equal(score.region, region)
+        assert not score.region.flags.writeable
+        assert score.lumen.n_pixels == np.count_nonzero(region)
+        shown = region & (measured.status != Status.NO_FLOW)
+        assert score.shown.n_pixels == np.count_nonzero(shown)
+        assert score.lumen.corrected_bias_nyquist == pytest.approx(offset, abs=1e-5)
+        assert score.lumen.wrong_share == (offset > 1)
+
+
+def test_the_margin_is_taken_off_once_for_vessels_that_stand_still(iq):
+    def scored(truth, previous):
+        return doppler(dataclasses.replace(iq, truth=truth), UNFILTERED, previous)
+
+    first = scored(Half(0.1), None)
+    again = scored(Half(0.2), first)
+    assert again.score.region is first.score.region
+    other = scored(Half(0.2, upper=False), again)
+    assert np.array_equal(other.score.region, erode(other.vessel_mask, GRID.pixel_size_m))
+    wide = dataclasses.replace(GRID, lines=(-6e-3, 6e-3))
+    moved = dataclasses.replace(
+        first, acquisition=dataclasses.replace(first.acquisition, colour_grid=wide)
+    )
+    assert scored(Half(0.2), moved).score.region is not first.score.region
 
 
 def bad(samples, value):
@@ -413,6 +515,8 @@ def bad(samples, value):
         (lambda f: {"colour": f.colour[:-1]}, "colour samples have shape"),
         (lambda f: {"colour": f.colour[:, :-1]}, "colour samples have shape"),
         (lambda f: {"colour": f.colour[..., :2]}, "2 samples are too few"),
+        (lambda f: {"colour": f.colour[..., :0]}, "colour samples: the record is empty"),
+        (lambda f: {"colour": bad(f.colour, 0)[..., :0]}, "colour samples: the record is empty"),
         (lambda f: {"colour": f.colour[0]}, "colour samples have shape"),
         (lambda f: {"colour": f.colour.astype(np.float64)}, "float64, not int16"),
         (lambda f: {"colour": f.colour.astype(np.complex64)}, "demodulation frequency is 0 Hz"),
@@ -433,6 +537,11 @@ def test_bad_samples_are_named(frame, change, message):
         ({"prf_hz": math.inf}, "PRF is inf"),
         ({"start_time_s": math.nan}, "start time is nan"),
         ({"transmit_angle_rad": math.inf}, "transmit angle is inf"),
+        ({"frame_interval_s": math.nan}, "frame interval is nan"),
+        ({"bmode_angles_rad": (0.0, math.nan)}, "B-mode angle 1 is nan"),
+        ({"depth_gain_db": ((0.0, 0.0), (0.01, math.nan))}, "gain over depth is nan dB"),
+        ({"depth_gain_db": ((0.0, 500.0),)}, "gain over depth is 500 dB at 0 m"),
+        ({"depth_gain_db": ((0.02, 1.0), (0.01, 2.0))}, "do not increase"),
         ({"sampling_frequency_hz": 2 * F0}, "overlaps its image"),
         ({"n_pulses": 1}, "1 pulses"),
         ({"bmode_grid": BMODE_GRID}, "must be the colour grid"),
@@ -529,3 +638,17 @@ def test_disc_iq_agrees_with_pymust(disc_frame, disc, reference):
     inner = np.vdot(theirs, ours)
     assert abs(inner) / np.linalg.norm(ours) / np.linalg.norm(theirs) > 0.85
     assert abs(np.angle(inner)) < 0.05
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e10])
+@pytest.mark.parametrize("settings", [UNFILTERED.wall_filter, "polynomial-0", "polynomial-1"])
+def test_still_echoes_without_noise_are_no_flow(settings, scale):
+    still = noise_frame(acquisition_of())
+    colour = np.repeat(still.colour[:1], still.colour.shape[0], axis=0) * np.float32(scale)
+    processing = dataclasses.replace(UNFILTERED, wall_filter=settings)
+    made = doppler(form(dataclasses.replace(still, colour=colour), processing), processing, None)
+    flowing = np.mean(made.status != Status.NO_FLOW)
+    if settings == "none":
+        np.testing.assert_allclose(made.velocity_m_s, 0.0, atol=1e-6)
+    else:
+        assert flowing < 1e-3

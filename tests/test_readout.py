@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from frames_for_tests import SECTOR, SECTOR_BMODE, make_frame
 
+from ultrasound_console.accuracy import Counts
 from ultrasound_console.frames import Status
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui.readout import MINUS, badges_of, readout_at
+from ultrasound_console.ui.readout import MINUS, badges_of, readout_at, truth_lines
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,44 @@ def test_truth_is_told_only_inside_a_vessel(frame):
     row, column = np.argwhere(~frame.vessel_mask)[0]
     x_m, z_m = frame.acquisition.colour_grid.positions_m(row, column)
     assert readout_at(frame, float(x_m), float(z_m)).truth_m_s is None
+
+
+def test_the_distance_to_the_truth_is_told_for_each_panel(frame):
+    nyquist, region = frame.nyquist_velocity_m_s, frame.score.region
+    shown = region & (frame.status != Status.NO_FLOW)
+    raw, best, corrected = truth_lines(frame)
+    folds = np.rint((frame.truth_m_s - frame.velocity_m_s) / (2 * nyquist))[shown]
+    for line, velocity, wrong in (
+        (raw, frame.velocity_m_s, folds != 0),
+        (corrected, frame.corrected_m_s, folds != frame.fold[shown]),
+    ):
+        off = (velocity - frame.truth_m_s)[shown]
+        bias = f"{100 * off.mean():+.1f}".replace("-", MINUS)
+        rms = np.sqrt(np.mean(off**2)) / nyquist
+        share = f"{100 * wrong.mean():.{int(wrong.mean() < 0.0995)}f} %"
+        assert line == f"truth: wrong folds {share}, rms {rms:.2f} v_N, bias {bias} cm/s"
+    assert raw != corrected
+    share = np.count_nonzero(shown) / np.count_nonzero(region)
+    assert best == f"truth: flow in {100 * share:.0f} % of vessels, best rms 0.02 v_N"
+
+
+def test_few_wrong_folds_never_read_as_none(frame):
+    counts = frame.score.shown
+    for n_wrong, text in ((0, "0.0 %"), (1, "<0.1 %"), (994, "9.9 %"), (996, "10 %")):
+        shown = dataclasses.replace(counts, n_pixels=10000, n_wrong=n_wrong)
+        scored = dataclasses.replace(frame.score, shown=shown)
+        line = truth_lines(dataclasses.replace(frame, score=scored))[2]
+        assert line.startswith(f"truth: wrong folds {text}, ")
+
+
+def test_without_a_truth_nothing_is_said_of_it(frame):
+    assert truth_lines(dataclasses.replace(frame, score=None)) == ("", "", "")
+    hidden = dataclasses.replace(frame.score, shown=Counts())
+    assert truth_lines(dataclasses.replace(frame, score=hidden)) == (
+        "",
+        "truth: no flow is shown inside the vessels",
+        "",
+    )
 
 
 def test_outside_the_colour_box_there_is_no_velocity(frame):

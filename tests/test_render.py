@@ -1,5 +1,6 @@
 """The three panels, pixel by pixel against a numpy picture."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -63,6 +64,37 @@ def test_every_display_setting_does_what_it_says(
     plain: PanelCanvas, display: dict[str, object]
 ) -> None:
     compare(plain, show(plain, make_frame(3), **display))
+
+
+@pytest.mark.parametrize("grids", GRIDS)
+@pytest.mark.parametrize("interpolate", [True, False])
+def test_the_truth_is_a_fourth_picture(
+    plain: PanelCanvas, grids: str, *, interpolate: bool
+) -> None:
+    bmode_grid, colour_grid = GRIDS[grids]
+    frame = make_frame(3, bmode_grid=bmode_grid, colour_grid=colour_grid)
+    # Far from what was measured, so that one cannot pass for the other.
+    frame = dataclasses.replace(frame, truth_m_s=-0.7 * frame.truth_m_s)
+    model = show(plain, frame, truth=True, interpolate=interpolate)
+    assert plain.view.n_panels == 4
+    assert plain.scale_m_s(3) == plain.scale_m_s(2)
+    compare(plain, model)
+
+
+def test_the_truth_comes_and_goes_on_a_held_frame(plain: PanelCanvas) -> None:
+    first, second = make_frame(3), make_frame(4, pulsation=0.9)
+    three = show(plain, first)
+    assert plain.view.n_panels == 3
+    compare(plain, three)
+    compare(plain, show(plain, first, truth=True))
+    compare(plain, show(plain, second, truth=True))
+    plain.set_display(DisplaySettings())
+    assert plain.view == three.view
+    compare(plain, show(plain, first))
+    plain.set_display(DisplaySettings(truth=True))
+    without = dataclasses.replace(second, truth_m_s=None, vessel_mask=None, score=None)
+    plain.set_frame(without)
+    assert plain.view.n_panels == 3
 
 
 def test_the_zoomed_picture_is_the_numpy_picture(plain: PanelCanvas) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from frames_for_tests import RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, make_frame
 
+from ultrasound_console.accuracy import Accuracy, Counts, score
 from ultrasound_console.export.results import ResultsWriter
+from ultrasound_console.frames import Status
 from ultrasound_console.settings import Settings
 
 
@@ -56,6 +58,44 @@ def test_bmode_is_sampled_where_the_colour_is(tmp_path):
     neighbours = frame.bmode_db[int(at[0]) : int(at[0]) + 2, int(at[1]) : int(at[1]) + 2]
     assert neighbours.min() - 1e-4 <= stored[row, line] <= neighbours.max() + 1e-4
     assert np.isfinite(nearest)
+
+
+def test_frames_with_a_truth_are_scored(tmp_path):
+    frames = [make_frame(index, noise=0.2) for index in range(3)]
+    write(tmp_path / "scored.h5", frames)
+    total, error = Accuracy(), None
+    for frame in frames:
+        one, error = score(
+            frame.velocity_m_s, frame.fold, frame.truth_m_s, frame.score.region,
+            frame.nyquist_velocity_m_s, abstained=frame.status == Status.ABSTAINED, previous=error,
+        )  # fmt: skip
+        total += one
+    with h5py.File(tmp_path / "scored.h5") as file:
+        summary = json.loads(file.attrs["accuracy"])
+        shares = file["accuracy/shown/wrong_share"][:]
+        rms = file["accuracy/lumen/corrected_rms_nyquist"][:]
+        np.testing.assert_array_equal(file["truth_m_s"][2], frames[2].truth_m_s)
+        np.testing.assert_array_equal(file["vessel_mask"][2], frames[2].vessel_mask)
+    assert shares == pytest.approx([frame.score.shown.wrong_share for frame in frames])
+    assert rms == pytest.approx([frame.score.lumen.corrected_rms_nyquist for frame in frames])
+    assert shares.max() > 0
+    assert summary["lumen"]["n_pixels"] == total.all.n_pixels
+    assert summary["blind"]["n_pixels"] == total.blind.n_pixels
+    assert summary["lumen"]["wrong_share"] == pytest.approx(total.all.wrong_share)
+    assert summary["lumen"]["flip_share"] == pytest.approx(total.all.flip_share)
+    pooled = sum((frame.score.shown for frame in frames), Counts())
+    assert summary["shown"]["corrected_bias_nyquist"] == pytest.approx(
+        pooled.corrected_bias_nyquist
+    )
+    assert summary["shown"]["flip_share"] is None  # nothing to count: JSON knows no NaN
+
+
+def test_frames_without_a_truth_are_not(tmp_path):
+    frame = dataclasses.replace(make_frame(0), truth_m_s=None, vessel_mask=None, score=None)
+    write(tmp_path / "out.h5", [frame])
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert not {"accuracy", "truth_m_s", "vessel_mask"} & set(file)
+        assert "accuracy" not in file.attrs
 
 
 def test_the_frequency_factor_is_kept_where_there_is_one(tmp_path):

@@ -8,22 +8,26 @@ import sys
 
 import numpy as np
 import pytest
-from frames_for_tests import RECTANGLE, make_acquisition
+from frames_for_tests import RECTANGLE, SHEARED, make_acquisition
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtGui import QImage
 from test_command_line import refused
 
+from ultrasound_console import BANNER
 from ultrasound_console.__main__ import main
-from ultrasound_console.dsp import doppler, eigen_filter, spectrum, wall_filter
+from ultrasound_console.dsp import doppler, eigen_filter, spectrum_window, wall_filter
 from ultrasound_console.dsp.arrays import pack_ensemble
 from ultrasound_console.dsp.gate import gate_samples, gate_weights
 from ultrasound_console.dsp.spectrum import LinePlan, ensemble_spectra, line_spectra
 from ultrasound_console.dsp.trace import trace
-from ultrasound_console.export.gated import Gate, measure
+from ultrasound_console.export.whole_file import whole_file
 from ultrasound_console.frames import IqFrame
-from ultrasound_console.pipeline import form
+from ultrasound_console.pipeline import PipelineError, form
+from ultrasound_console.pipeline.gated import Gate, measure, plan_gate
 from ultrasound_console.settings import Settings
 from ultrasound_console.sources import open_source
+from ultrasound_console.sources.simulated import SimulatedSource
 
 PRF_HZ, V_N = 5000.0, 0.4
 PLAN = LinePlan(PRF_HZ, V_N, window_s=64 / PRF_HZ, hop_s=16 / PRF_HZ)
@@ -70,7 +74,7 @@ def test_the_bins_add_up_to_the_mean_power_under_the_window(taper, n):
     rng = np.random.default_rng(n)
     line = 3.0 * noise(rng, 3, n)
     plan = LinePlan(PRF_HZ, V_N, n / PRF_HZ, 1.0, taper=taper)
-    weights = spectrum.window_weights(taper, n)
+    weights = spectrum_window.window_weights(taper, n)
     wanted = np.sum(np.mean(np.abs(line) ** 2 * weights**2, axis=1))
     assert line_spectra(line, plan).power.sum() == pytest.approx(wanted, rel=1e-5)
     assert np.mean(weights**2) == pytest.approx(1.0)
@@ -80,7 +84,7 @@ def test_the_bins_add_up_to_the_mean_power_under_the_window(taper, n):
 def test_window_losses_are_those_of_the_textbook():
     # Harris 1978: equivalent noise bandwidth of 1.50, 1.36 and 1 bins.
     for taper, bins in zip(TAPERS, (1.50, 1.36, 1.0), strict=True):
-        assert spectrum.noise_bandwidth(taper, 1000) == pytest.approx(bins, abs=0.01)
+        assert spectrum_window.noise_bandwidth(taper, 1000) == pytest.approx(bins, abs=0.01)
     spectra = line_spectra(tone(0.1), PLAN)
     assert spectra.resolution_m_s == pytest.approx(2 * V_N * 1.5 / 64, rel=0.03)
 
@@ -102,7 +106,7 @@ def test_aliasing_wraps_and_a_shifted_baseline_undoes_it():
 @pytest.mark.parametrize("taper", TAPERS)
 @pytest.mark.parametrize("cutoff_prf", [0.01, 0.05, 0.14])
 def test_the_wall_filter_meets_its_cut_off(n, taper, cutoff_prf):
-    basis, achieved = spectrum.high_pass(cutoff_prf, n, taper)
+    basis, achieved = spectrum_window.high_pass(cutoff_prf, n, taper)
     np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-10)
     # One order more or less moves it by half a bin.
     assert abs(achieved - cutoff_prf) <= 0.6 / n
@@ -120,7 +124,7 @@ def test_the_wall_filter_meets_its_cut_off(n, taper, cutoff_prf):
 
 
 def test_no_cut_off_takes_nothing_out():
-    assert spectrum.high_pass(0.0, 64, "hann")[0].shape == (64, 0)
+    assert spectrum_window.high_pass(0.0, 64, "hann")[0].shape == (64, 0)
     assert PLAN.achieved_cutoff_hz == 0.0
     assert line_spectra(tone(0.0), PLAN).power[0].sum() == pytest.approx(1.0, rel=1e-5)
 
@@ -261,7 +265,7 @@ def test_a_plan_that_cannot_be_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(PLAN, **changes)
     with pytest.raises(ValueError, match="unknown window"):
-        spectrum.window_weights("kaiser", 8)
+        spectrum_window.window_weights("kaiser", 8)
 
 
 def test_a_gate_that_is_none_is_refused():
@@ -317,8 +321,9 @@ def test_the_command_says_what_it_did(tmp_path, capsys):
     assert told["gate_length_m"] == pytest.approx(2e-3)
     assert told["prf_hz"] == pytest.approx(6000.0)
     assert told["wall_filter"] == "polynomial-1"
-    assert told["from"] == "colour ensembles"
+    assert told["kind"] == "colour ensembles"
     assert "too few" in told["indices"]
+    assert told["banner"] == BANNER == "Research software. Not a medical device. Not for diagnosis."
 
 
 def test_consecutive_pulses_of_a_recording_are_one_line(tmp_path, data_folder):
@@ -329,7 +334,8 @@ def test_consecutive_pulses_of_a_recording_are_one_line(tmp_path, data_folder):
     assert main([*arguments, *settings, "--frames", "9", "--out", str(path)]) == 0
     lines = path.read_text(encoding="utf-8").splitlines()
     told = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
-    assert told["from"] == '"full-rate line"'
+    assert told["kind"] == '"full-rate line"'
+    assert told["banner"] == f'"{BANNER}"'
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     # Four frames of 8 pulses make one line: windows of 16 pulses, 2 apart.
     assert len(rows) == 9
@@ -346,6 +352,10 @@ def test_a_picture_needs_no_display(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["gate.png"]
 
 
+def no_frame_is_read(*_):
+    raise AssertionError("a frame is read")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -355,42 +365,57 @@ def test_a_picture_needs_no_display(tmp_path):
         (["--gate", "0,18", "--out", "no/o.npz"], ["make it first"]),
         (["--gate", "0,18", "--frames", "0", "--out", "o.npz"], ["--frames 0"]),
         (["--gate", "0,90", "--frames", "1", "--out", "o.npz"], ["outside the colour box"]),
+        (["--gate", "0,18", "--angle", "80", "--out", "o.npz"], ["80 degrees"]),
+        (["--gate", "0,18", "--baseline", "1.2", "--out", "o.npz"], ["1.2 v_N"]),
+        (["--gate", "0,18", "--window", "8", "--out", "o.npz"], ["a window", "each", "12 pulses"]),
+        (
+            ["--gate", "0,18", "--window", "8", "--frames", "1", "--out", "o.npz"],
+            ["24 pulses", "12"],
+        ),
     ],
 )
 def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(SimulatedSource, "read", no_frame_is_read)
     line = refused(capsys, "spectrum", "simulated:straight-tube", *arguments)
     for word in words:
         assert word in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_cycle_of_a_pulsating_gate_is_told():
-    """A tone whose velocity beats, cut into gapless frames, through the record of a gate."""
-    prf_hz, n_pulses, n_frames = 1000.0, 50, 60
-    acquisition = dataclasses.replace(
+def uniform_frames(line, acquisition):
+    """Frames without a gap, with the same samples in every pixel."""
+    grid, n_pulses = acquisition.colour_grid, acquisition.n_pulses
+    for k, pulses in enumerate(line.reshape(-1, n_pulses)):
+        packed = pack_ensemble(np.broadcast_to(pulses[:, None, None], (n_pulses, *grid.shape)))
+        power = np.ones(acquisition.bmode_grid.shape, np.float32)
+        yield IqFrame(k, k * acquisition.frame_interval_s, 0.0, acquisition, packed, power)
+
+
+def gapless(prf_hz=1000.0, n_pulses=50):
+    return dataclasses.replace(
         make_acquisition(colour_grid=RECTANGLE, bmode_grid=RECTANGLE),
         prf_hz=prf_hz,
         n_pulses=n_pulses,
         frame_interval_s=n_pulses / prf_hz,
     )
+
+
+MIDDLE = Gate(*(float(value) for value in RECTANGLE.positions_m(20, 20)))
+
+
+def test_the_cycle_of_a_pulsating_gate_is_told():
+    """A tone whose velocity beats, cut into gapless frames, through the record of a gate."""
+    acquisition = gapless()
     v_n = acquisition.nyquist_velocity_m_s
-    time_s = np.arange(n_pulses * n_frames) / prf_hz
+    time_s = np.arange(3000) / acquisition.prf_hz
     velocity = v_n * (0.3 + 0.3 * np.sin(2 * np.pi * time_s / 0.75))
     line = np.exp(1j * np.pi * np.cumsum(velocity) / v_n)
-
-    def frames():
-        for k, pulses in enumerate(line.reshape(n_frames, n_pulses)):
-            packed = pack_ensemble(
-                np.broadcast_to(pulses[:, None, None], (n_pulses, *RECTANGLE.shape))
-            )
-            power = np.ones(RECTANGLE.shape, np.float32)
-            yield IqFrame(k, k * n_pulses / prf_hz, 0.0, acquisition, packed, power)
-
-    x_m, z_m = (float(value) for value in RECTANGLE.positions_m(20, 20))
     settings = Settings().replace(wall_filter="none").processing
-    told = measure(frames(), Gate(x_m, z_m), settings, angle_rad=np.radians(60.0)).description
-    assert told["from"] == "full-rate line"
+    plan = plan_gate(acquisition, 60, MIDDLE, settings, angle_rad=np.radians(60.0))
+    told = measure(uniform_frames(line, acquisition), plan).description.to_dict()
+    assert told["kind"] == "full-rate line"
+    assert told["pulses_per_spectrum"] == 64
     assert told["wall_filter"] == "none"
     assert told["indices"]["period_s"] == pytest.approx(0.75, rel=0.01)
     assert told["indices"]["n_cycles"] == pytest.approx(4.0, abs=0.1)
@@ -398,3 +423,149 @@ def test_the_cycle_of_a_pulsating_gate_is_told():
     average = told["indices"]["time_averaged_mean_m_s"]
     assert average == pytest.approx(2.0 * 0.3 * v_n, rel=0.03)
     assert json.loads(json.dumps(told)) == told
+
+
+def test_a_baseline_brings_flow_beyond_the_end_back():
+    acquisition = gapless()
+    v_n = acquisition.nyquist_velocity_m_s
+    line = np.exp(1j * np.pi * 1.4 * np.arange(200))
+    settings = Settings().replace(wall_filter="none").processing
+    plan = plan_gate(acquisition, 4, MIDDLE, settings, baseline_nyquist=0.5)
+    record = measure(uniform_frames(line, acquisition), plan)
+    assert record.trace.mean_m_s == pytest.approx(1.4 * v_n, abs=1e-3 * v_n)
+    assert record.description.baseline_m_s == pytest.approx(0.5 * v_n)
+
+
+def test_times_are_the_middles_of_what_they_stand_for():
+    """A line and its ensembles say the same time; a frame says that of its first pulse."""
+    acquisition = gapless()
+    line = noise(np.random.default_rng(11), 150)
+    settings = Settings().processing
+    plan = plan_gate(acquisition, 3, MIDDLE, settings, window_s=0.05)
+    first = measure(uniform_frames(line, acquisition), plan).spectra.time_s[0]
+    apart = dataclasses.replace(acquisition, frame_interval_s=0.1)
+    plan = plan_gate(apart, 3, MIDDLE, settings)
+    frames = measure(uniform_frames(line, apart), plan).spectra.time_s
+    assert first == pytest.approx(24.5e-3)
+    np.testing.assert_allclose(frames, [24.5e-3, 124.5e-3, 224.5e-3])
+
+
+@pytest.mark.parametrize("interval_s", [0.05, 0.1])
+def test_the_cut_off_is_told_as_a_velocity_too(interval_s):
+    acquisition = dataclasses.replace(gapless(), frame_interval_s=interval_s)
+    plan = plan_gate(acquisition, 3, MIDDLE, Settings().processing)
+    line = noise(np.random.default_rng(12), 150)
+    told = measure(uniform_frames(line, acquisition), plan).description.to_dict()
+    assert told["wall_filter_cutoff_hz"] > 0.0
+    # v = c f / (2 f0).
+    wanted = 1540.0 * told["wall_filter_cutoff_hz"] / (2.0 * 6.5e6)
+    assert told["wall_filter_cutoff_m_s"] == pytest.approx(wanted)
+
+
+def test_a_gate_of_a_steered_box_is_as_long_along_its_lines():
+    grid = dataclasses.replace(SHEARED, angle_rad=np.radians(45.0))
+    x_m, z_m = grid.positions_m()
+    row, line = 80, 70
+    weights = Gate(float(x_m[row, line]), float(z_m[row, line]), 8e-3).weights(grid)
+    inside = weights > 0.5 * weights.max()
+    ends = np.flatnonzero(inside[:, line])[[0, -1]]
+    # Half of the height is half of the length apart.
+    length_m = np.hypot(np.ptp(x_m[ends, line]), np.ptp(z_m[ends, line]))
+    assert length_m == pytest.approx(4e-3, abs=0.5e-3)
+
+
+def test_samples_that_are_not_finite_are_told_from_bad_programs():
+    acquisition = gapless()
+    plan = plan_gate(acquisition, 2, MIDDLE, Settings().processing)
+    line = np.full(100, np.nan, np.complex64)
+    with pytest.raises(PipelineError, match="not finite"):
+        measure(uniform_frames(line, acquisition), plan)
+
+
+def test_a_fault_of_the_program_is_not_called_bad_input(tmp_path, monkeypatch):
+    def fails(*_):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("ultrasound_console.pipeline.gated.trace", fails)
+    arguments = ["spectrum", "simulated:straight-tube", "--gate", "0,18", "--frames", "1"]
+    with pytest.raises(ValueError, match="a fault of ours"):
+        main([*arguments, "--out", str(tmp_path / "o.csv")])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("angle", "notes"), [("60", 0), ("61", 1), ("-70", 1)])
+def test_a_large_angle_is_warned_of(tmp_path, capsys, angle, notes):
+    arguments = ["spectrum", "simulated:straight-tube", "--gate", "0,18", "--frames", "1"]
+    assert main([*arguments, f"--angle={angle}", "--out", str(tmp_path / "o.csv")]) == 0
+    assert capsys.readouterr().err.count("note: --angle") == notes
+
+
+DRAW = """
+import sys
+import numpy as np
+from ultrasound_console.dsp.spectrum import LinePlan, line_spectra
+from ultrasound_console.dsp.trace import Trace
+from ultrasound_console.render import spectrum_picture
+
+spectra = line_spectra(np.exp(0.5j * np.pi * np.arange(256)), LinePlan(5e3, 0.4, 0.0128, 0.0032))
+none = np.full(spectra.time_s.size, np.nan)
+line = Trace(spectra.time_s, none, none, np.zeros(none.size, np.bool_))
+for path in sys.argv[1:]:
+    spectrum_picture.save_picture(path, spectra, line, ("", ""))
+    spectrum_picture.BANNER = ""
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Of a tone at v_N / 2: as it is, and without the banner; drawn apart from other windows."""
+    paths = [str(tmp_path_factory.mktemp("pictures") / name) for name in ("o.png", "bare.png")]
+    subprocess.run([sys.executable, "-c", DRAW, *paths], check=True)
+    return [QImage(path) for path in paths]
+
+
+def test_fast_flow_is_up_in_the_picture(pictures):
+    # The plot is 64 to 432 pixels from above, for v_N to -v_N.
+    above, below = (pictures[0].pixelColor(500, y) for y in (64 + 92, 432 - 92))
+    assert above.lightness() > 240
+    assert below.lightness() < 20
+
+
+def test_the_banner_is_in_the_picture(pictures):
+    n_bright = [
+        sum(
+            image.pixelColor(x, y).lightness() > 100
+            for x in range(72, 500)
+            for y in range(460, 477)
+        )
+        for image in pictures
+    ]
+    assert n_bright[0] > 500
+    assert n_bright[1] == 0
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "o.csv"
+    path.write_text("before", encoding="utf-8")
+    with pytest.raises(KeyError), whole_file(path) as part:
+        part.write_text("half", encoding="utf-8")
+        raise KeyError
+    assert path.read_text(encoding="utf-8") == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    with whole_file(path) as part:
+        part.write_text("whole", encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == "before"
+    assert path.read_text(encoding="utf-8") == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "no" / "o.csv"):
+        pass
+
+
+def test_a_filter_that_passes_nowhere_well_has_a_floor_and_an_empty_one_is_refused():
+    rng = np.random.default_rng(13)
+    ensembles = noise(rng, 200, 1, 12)
+    full = ensemble_spectra(ensembles, np.arange(200.0), V_N, np.eye(12))
+    weak = ensemble_spectra(ensembles, np.arange(200.0), V_N, 0.5 * np.eye(12))
+    assert weak.noise_floor() == pytest.approx(full.noise_floor())
+    with pytest.raises(ValueError, match="leaves nothing"):
+        ensemble_spectra(ensembles, np.arange(200.0), V_N, np.zeros((12, 12)))

@@ -17,6 +17,7 @@ from ultrasound_console.status import State
 from ultrasound_console.store import SettingsStore
 from ultrasound_console.ui import theme
 from ultrasound_console.ui.control_panel import FROZEN, Arrangement
+from ultrasound_console.ui.readout import truth_lines
 from ultrasound_console.ui.window import MainWindow, arrangement_for
 
 pytestmark = [pytest.mark.gui, needs_display]
@@ -469,6 +470,55 @@ def test_the_cursor_reads_the_planes(live):
     assert "truth" in readouts[2].full_text
 
 
+def test_the_distance_to_the_truth_is_told_where_there_is_one(live):
+    live.freeze()
+    labels, frame = live.window.labels, live.frame
+    live.until(labels.truths[0].isVisible)
+    assert tuple(truth.full_text for truth in labels.truths[:3]) == truth_lines(frame)
+    panels = list(zip(labels.truths, labels.badges, labels.readouts, strict=True))[:3]
+    for truth, badge, readout in panels:
+        assert badge.y() + badge.height() <= truth.y()
+        assert truth.y() + truth.height() <= readout.y() + 2
+    with_truth_px = labels.readouts[0].y()
+    labels.show_frame(dataclasses.replace(frame, truth_m_s=None, vessel_mask=None, score=None))
+    assert not any(truth.isVisible() for truth in labels.truths)
+    assert labels.readouts[0].y() != with_truth_px
+    labels.show_frame(None)
+    assert not any(truth.isVisible() for truth in labels.truths)
+
+
+def test_the_truth_is_a_fourth_picture_that_follows_the_others(live):
+    live.freeze()
+    canvas, labels = live.window.canvas, live.window.labels
+    assert not labels.titles[3].isVisible()
+    live.window.change("truth", value=True)
+    assert canvas.view.n_panels == 4
+    assert labels.titles[3].isVisible()
+    assert labels.bars[3].texts == labels.bars[2].texts
+    for size in ((1024, 600), (1280, 720), (1900, 1000)):
+        live.window.resize(*size)
+        live.until(lambda size=size: live.window.size().toTuple() == size)
+        live.until(lambda: canvas.view.width_px == canvas.native.width())
+        for panel in range(4):
+            bar, title = canvas.bar_rect(panel), labels.titles[panel]
+            assert title.sizeHint().width() <= title.width()
+            assert labels.bars[panel].geometry().right() < canvas.panel_rect(panel).right
+            assert labels.truths[panel].geometry().right() < bar.x
+            readout = labels.readouts[panel].geometry()
+            assert labels.truths[panel].geometry().bottom() <= readout.top()
+            assert readout.bottom() < canvas.view.height_px
+    x_px, y_px = canvas.pixel(3, 0.001, 0.018)
+    live.qtbot.mouseMove(canvas.native, QPoint(1, 1))
+    live.qtbot.mouseMove(canvas.native, QPoint(round(x_px), round(y_px)))
+    place = pytest.approx((0.001, 0.018), abs=1e-4)
+    live.until(lambda: canvas.cursor_m == place and labels.readouts[0].isVisible())
+    assert not labels.readouts[3].isVisible()
+    live.window.change("truth", value=False)
+    assert canvas.view.n_panels == 3
+    assert not labels.titles[3].isVisible()
+    assert not labels.bars[3].isVisible()
+
+
 def test_labels_lie_beside_what_they_label(live):
     canvas, labels = live.window.canvas, live.window.labels
     for size in ((1024, 600), (1280, 720), (1900, 1000)):
@@ -484,6 +534,8 @@ def test_labels_lie_beside_what_they_label(live):
             title = labels.titles[panel]
             assert title.sizeHint().width() <= title.width()
             assert labels.badges[panel].geometry().right() < bar.x
+            assert labels.truths[panel].geometry().right() < bar.x
+            assert labels.readouts[panel].geometry().bottom() < canvas.view.height_px
         assert labels.ruler.geometry().right() <= canvas.picture_rect(0).x
 
 

@@ -42,14 +42,14 @@ def moved(view: View, moves: list[tuple[str, float, float, float]]) -> View:
     return view
 
 
-@given(sizes)
-def test_panels_tile_the_canvas_and_keep_room(size: tuple[int, int]) -> None:
-    view = View(*size, EXTENT)
-    rects = [view.panel_rect(i) for i in range(3)]
+@given(sizes, st.sampled_from([3, 4]))
+def test_panels_tile_the_canvas_and_keep_room(size: tuple[int, int], n_panels: int) -> None:
+    view = View(*size, EXTENT).parted(n_panels)
+    rects = [view.panel_rect(i) for i in range(n_panels)]
     assert rects[0].x == 0
-    assert rects[2].right == size[0]
+    assert rects[-1].right == size[0]
     assert all(a.right == b.x for a, b in pairwise(rects))
-    pictures = [view.picture_rect(i) for i in range(3)]
+    pictures = [view.picture_rect(i) for i in range(n_panels)]
     assert len({(p.width, p.height) for p in pictures}) == 1
     for i, (rect, picture) in enumerate(zip(rects, pictures, strict=True)):
         bar = view.bar_rect(i)
@@ -61,15 +61,19 @@ def test_panels_tile_the_canvas_and_keep_room(size: tuple[int, int]) -> None:
     assert pictures[0].x >= RULER_PX
 
 
-@given(sizes, steps, st.integers(0, 2), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+panels = st.sampled_from([(3, 0), (3, 1), (3, 2), (4, 0), (4, 3)])
+
+
+@given(sizes, steps, panels, st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_pixel_and_position_are_inverse(
     size: tuple[int, int],
     moves: list[tuple[str, float, float, float]],
-    panel: int,
+    of_panels: tuple[int, int],
     u: float,
     v: float,
 ) -> None:
-    view = moved(View(*size, EXTENT), moves)
+    n_panels, panel = of_panels
+    view = moved(View(*size, EXTENT).parted(n_panels), moves)
     picture = view.picture_rect(panel)
     x_px, y_px = picture.x + u * picture.width, picture.y + v * picture.height
     place = view.position_m(x_px, y_px)
@@ -77,8 +81,8 @@ def test_pixel_and_position_are_inverse(
     assert place[0] == panel
     assert view.pixel(*place) == pytest.approx((x_px, y_px), abs=1e-6)
     # The same place is at the same spot of every picture.
-    other = view.pixel((panel + 1) % 3, *place[1:])
-    shift = view.picture_rect((panel + 1) % 3).x - picture.x
+    other = view.pixel((panel + 1) % n_panels, *place[1:])
+    shift = view.picture_rect((panel + 1) % n_panels).x - picture.x
     assert other == pytest.approx((x_px + shift, y_px), abs=1e-6)
 
 

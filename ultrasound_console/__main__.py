@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
@@ -11,14 +12,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import __version__
-from .frames import Acquisition, IqFrame
+from . import BANNER, __version__
+from .frames import Acquisition, ChannelFrame
 from .settings import GROUPS, Choice, Range, SettingError, Settings, Switch, parse_assignment, specs
-from .sources.protocol import SIMULATED
+from .sources.protocol import SIMULATED, Source
 
 BAD_INPUT = 2
-BANNER = "Research software. Not a medical device. Not for diagnosis."
 DEFAULT_SOURCE = "simulated:femoral-bifurcation"
+_LARGE_ANGLE_DEG = 60.0
 
 
 class InputError(Exception):
@@ -79,9 +80,20 @@ def _parser() -> argparse.ArgumentParser:
         "--window", type=float, metavar="MS", help="of a full-rate line; default 64 pulses"
     )
     spectrum.add_argument(
+        "--baseline", type=float, default=0.0, metavar="V_N",
+        help="middle of the velocity axis in Nyquist velocities; for flow beyond its end",
+    )  # fmt: skip
+    spectrum.add_argument(
         "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
     )
     spectrum.set_defaults(command=_spectrum)
+
+    gallery = commands.add_parser("gallery", help="a picture of every simulated scene")
+    gallery.add_argument(
+        "scenes", nargs="*", metavar="NAME", help="scenes, without 'simulated:'; default all"
+    )
+    gallery.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the PNG files")
+    gallery.set_defaults(command=_gallery)
 
     sources = commands.add_parser("sources", help="list what can be opened")
     sources.set_defaults(command=_sources)
@@ -176,109 +188,159 @@ def _run(options: argparse.Namespace) -> int:
 def _process(options: argparse.Namespace) -> int:
     from .compute import Compute
     from .export.results import ResultsWriter
-    from .pipeline import PipelineError
-    from .sources import SourceError, open_source
 
     output: Path = options.output
-    if not output.parent.is_dir():
-        raise InputError(f"{output}: the folder {output.parent} does not exist; make it first")
+    _check_output(output)
     if output.is_dir():
         raise InputError(f"{output}: is a folder; give the name of a file")
-    if options.frames is not None and options.frames < 1:
-        raise InputError(f"--frames {options.frames}: give 1 or more")
-    changes = _changes(options)
-    try:
-        source = open_source(options.source, real_time=False, prf_hz=options.prf)
+    with _opened(options, options.prf_divisor) as (source, acquisition, settings):
+        compute = Compute(_note)
+        n_frames = options.frames or source.n_frames or 1
         try:
-            start = source.defaults(Settings().acquisition)
-            settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
-            if options.prf_divisor is not None:
-                settings = settings.replace(prf_hz=_divided_prf(start.prf_hz, options))
-            acquisition = source.configure(settings.acquisition)
-            _check_divisor(acquisition, options.prf_divisor)
-            for note in acquisition.notes:
-                print(f"note: {note}", file=sys.stderr)
-            n_frames = options.frames or source.n_frames or 1
-            source.start()
-            compute = Compute(lambda text: print(f"note: {text}", file=sys.stderr))
             with ResultsWriter(output, acquisition, settings) as writer:
                 previous = None
-                for done in range(n_frames):
-                    _show_progress(done, n_frames)
-                    frame = source.read(timeout_s=60.0)
-                    if frame is None:
-                        raise InputError(f"{options.source}: no frame {done} came within 60 s")
+                for frame in _frames(options, source, n_frames):
                     formed = compute.form(frame, settings.processing)
                     previous = compute.doppler(formed, settings.processing, previous).frame
                     writer.append(previous)
-            _show_progress(n_frames, n_frames)
-        finally:
-            source.close()
-    except (SourceError, PipelineError) as error:
-        raise InputError(str(error)) from error
-    except OSError as error:
-        raise InputError(f"{output}: {error.strerror or error}; nothing was kept") from error
+        except OSError as error:
+            raise _unwritten(output, error) from error
+    if writer.summary:
+        print(json.dumps(writer.summary, indent=2))
     return 0
 
 
 def _spectrum(options: argparse.Namespace) -> int:
-    from .export.gated import WRITERS, Gate, measure
-    from .pipeline import PipelineError, form
-    from .sources import SourceError, open_source
+    from .export.gated import WRITERS
+    from .export.whole_file import whole_file
+    from .pipeline import form
+    from .pipeline.gated import Gate, measure, plan_gate
 
     output: Path = options.out
-    if not output.parent.is_dir():
-        raise InputError(f"{output}: the folder {output.parent} does not exist; make it first")
+    _check_output(output)
     if output.suffix not in (*WRITERS, ".png") or output.is_dir():
         raise InputError(f"{output}: give the name of a file that ends in .npz, .csv or .png")
-    if options.frames is not None and options.frames < 1:
-        raise InputError(f"--frames {options.frames}: give 1 or more")
     try:
         gate = Gate(*(1e-3 * float(part) for part in options.gate.split(",")))
     except (TypeError, ValueError) as error:
         raise InputError(f"--gate {options.gate}: give X_MM,Z_MM or X_MM,Z_MM,LENGTH_MM") from error
+    with _opened(options) as (source, acquisition, settings):
+        n_frames = options.frames or source.n_frames or 1
+        if source.n_frames and not options.source.startswith(SIMULATED):
+            n_frames = min(n_frames, source.n_frames)  # a second pass would not be a new time
+        try:
+            plan = plan_gate(
+                acquisition,
+                n_frames,
+                gate,
+                settings.processing,
+                window_s=None if options.window is None else 1e-3 * options.window,
+                baseline_nyquist=options.baseline,
+                angle_rad=math.radians(options.angle),
+            )
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        if abs(options.angle) > _LARGE_ANGLE_DEG:
+            _note(
+                f"--angle {options.angle:g}: beyond {_LARGE_ANGLE_DEG:g} degrees a small error of "
+                "the angle is a large one of the velocity"
+            )
+        frames = _frames(options, source, n_frames)
+        record = measure((form(frame, settings.processing) for frame in frames), plan)
+    told = record.description
+    try:
+        with whole_file(output) as part:
+            if output.suffix == ".png":
+                from .render.spectrum_picture import save_picture
+
+                save_picture(part, record.spectra, record.trace, told.titles)
+            else:
+                WRITERS[output.suffix](part, record)
+    except OSError as error:
+        raise _unwritten(output, error) from error
+    print(json.dumps(told.to_dict(), indent=2))
+    return 0
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _check_output(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
+def _unwritten(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: {error.strerror or error}; nothing was kept")
+
+
+@contextlib.contextmanager
+def _opened(
+    options: argparse.Namespace, prf_divisor: int | None = None
+) -> Iterator[tuple[Source, Acquisition, Settings]]:
+    """Open the source with the settings of the command line, not in real time."""
+    from .pipeline import PipelineError
+    from .sources import SourceError, open_source
+
+    if options.frames is not None and options.frames < 1:
+        raise InputError(f"--frames {options.frames}: give 1 or more")
     changes = _changes(options)
     try:
         source = open_source(options.source, real_time=False, prf_hz=options.prf)
         try:
             start = source.defaults(Settings().acquisition)
             settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
-            for note in source.configure(settings.acquisition).notes:
-                print(f"note: {note}", file=sys.stderr)
-            n_frames = options.frames or source.n_frames or 1
-            if source.n_frames and not options.source.startswith(SIMULATED):
-                n_frames = min(n_frames, source.n_frames)  # a second pass would not be a new time
-            source.start()
-
-            def formed() -> Iterator[IqFrame]:
-                for done in range(n_frames):
-                    frame = source.read(timeout_s=60.0)
-                    if frame is None:
-                        raise InputError(f"{options.source}: no frame {done} came within 60 s")
-                    _show_progress(done + 1, n_frames)
-                    yield form(frame, settings.processing)
-
-            record = measure(
-                formed(),
-                gate,
-                settings.processing,
-                window_s=None if options.window is None else 1e-3 * options.window,
-                angle_rad=math.radians(options.angle),
-            )
+            if prf_divisor is not None:
+                settings = settings.replace(prf_hz=_divided_prf(start.prf_hz, options))
+            acquisition = source.configure(settings.acquisition)
+            _check_divisor(acquisition, prf_divisor)
+            for note in acquisition.notes:
+                _note(note)
+            yield source, acquisition, settings
         finally:
             source.close()
-    except (SourceError, PipelineError, ValueError) as error:
+    except (SourceError, PipelineError) as error:
         raise InputError(str(error)) from error
-    try:
-        if output.suffix == ".png":
-            from .render.spectrum_picture import save_picture
 
-            save_picture(output, record.spectra, record.trace, record.titles)
-        else:
-            WRITERS[output.suffix](output, record)
+
+def _frames(options: argparse.Namespace, source: Source, n_frames: int) -> Iterator[ChannelFrame]:
+    """Play a source that is configured, and show how far it is."""
+    source.start()
+    for done in range(n_frames):
+        _show_progress(done, n_frames)
+        frame = source.read(timeout_s=60.0)
+        if frame is None:
+            raise InputError(f"{options.source}: no frame {done} came within 60 s")
+        yield frame
+    _show_progress(n_frames, n_frames)
+
+
+def _gallery(options: argparse.Namespace) -> int:
+    from .assets import AssetError
+    from .sources import SourceError
+
+    folder: Path = options.out
+    try:
+        from .render.painter import RenderError
+        from .ui.app import CANNOT_START, CannotStartError
+        from .ui.gallery import SHOWN, draw_gallery, table
+    except ImportError as error:
+        raise InputError(f"{error}; the command 'doctor' says more") from error
+    try:
+        names = options.scenes or SHOWN
+        pictures = []
+        for picture in draw_gallery(folder, names):
+            pictures.append(picture)
+            _show_progress(len(pictures), len(names), "pictures")
+    except (SourceError, AssetError) as error:
+        raise InputError(str(error)) from error
     except OSError as error:
-        raise InputError(f"{output}: {error.strerror or error}; nothing was kept") from error
-    print(json.dumps(record.description, indent=2))
+        raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
+    except (CannotStartError, RenderError) as error:
+        print(f"ultrasound-console: {error}; the command 'doctor' says more", file=sys.stderr)
+        return CANNOT_START
+    print(table(pictures))
     return 0
 
 
@@ -305,14 +367,14 @@ def _check_divisor(acquisition: Acquisition, divisor: int | None) -> None:
     raise InputError(f"--prf-divisor {divisor}: too few pulses would remain; give 1 ... {largest}")
 
 
-def _show_progress(done: int, total: int) -> None:
+def _show_progress(done: int, total: int, what: str = "frames") -> None:
     if not sys.stderr.isatty():
         return
     width = 40
     filled = width * done // total
     end = "\n" if done == total else ""
     print(
-        f"\r[{'#' * filled}{'.' * (width - filled)}] {done}/{total} frames",
+        f"\r[{'#' * filled}{'.' * (width - filled)}] {done}/{total} {what}",
         end=end,
         file=sys.stderr,
         flush=True,

@@ -76,8 +76,10 @@ class Counts:
         n* is not 0 and neither is n; n* is not 0 and n equals it.
     n_false : int
         n is not 0 where n* is.
-    square_fold, square_corrected, square_oracle : float
-        Sums of squares in v_N: 2 (n - n*); corrected and oracle velocity minus the truth.
+    sum_measured, sum_corrected : float
+        Sums in v_N: measured and corrected velocity minus the truth.
+    square_fold, square_measured, square_corrected, square_oracle : float
+        Sums of squares in v_N: 2 (n - n*); measured, corrected and oracle velocity minus the truth.
     n_flips, n_followed : int
         Changes of n - n* since the frame before, and the pixels scored in both frames.
     """
@@ -90,7 +92,10 @@ class Counts:
     n_alias_found: int = 0
     n_fold_found: int = 0
     n_false: int = 0
+    sum_measured: float = 0.0
+    sum_corrected: float = 0.0
     square_fold: float = 0.0
+    square_measured: float = 0.0
     square_corrected: float = 0.0
     square_oracle: float = 0.0
     n_flips: int = 0
@@ -130,6 +135,21 @@ class Counts:
     def rmsd_nyquist(self) -> float:
         """Rms of 2 (n - n*), in v_N: what wrong folds alone do to the velocity."""
         return math.sqrt(_ratio(self.square_fold, self.n_pixels))
+
+    @property
+    def measured_bias_nyquist(self) -> float:
+        """Mean of the measured velocity minus the truth, in v_N."""
+        return _ratio(self.sum_measured, self.n_pixels)
+
+    @property
+    def corrected_bias_nyquist(self) -> float:
+        """Mean of the corrected velocity minus the truth, in v_N."""
+        return _ratio(self.sum_corrected, self.n_pixels)
+
+    @property
+    def measured_rms_nyquist(self) -> float:
+        """Rms of the measured velocity against the truth, in v_N."""
+        return math.sqrt(_ratio(self.square_measured, self.n_pixels))
 
     @property
     def corrected_rms_nyquist(self) -> float:
@@ -213,37 +233,147 @@ def score(
     accuracy : Accuracy
     error : FoldError
     """
-    left = np.zeros(region.shape, np.bool_) if abstained is None else abstained
-    wanted = true_fold(velocity_m_s, truth_m_s, nyquist_m_s)
-    found = np.where(left, 0, fold).astype(np.int64)
-    error = FoldError(region, found - wanted)
-    off = (np.asarray(velocity_m_s, float) - np.asarray(truth_m_s, float)) / nyquist_m_s
+    pixels = _Pixels.of(velocity_m_s, fold, truth_m_s, region, nyquist_m_s, abstained=abstained)
+    # Zero beyond the region, where nothing is followed.
+    error = FoldError(region, np.zeros(region.shape, np.int64))
+    error.error[region] = pixels.error
+    followed = flipped = None
+    if previous is not None:
+        followed = previous.region[region]
+        flipped = followed & (previous.error[region] != pixels.error)
+    everywhere = pixels.count(followed=followed, flipped=flipped)
+    is_blind = blind(np.asarray(truth_m_s)[region], nyquist_m_s)
+    return Accuracy(everywhere, pixels.count(is_blind, followed, flipped)), error
 
-    def count(where: NDArray[np.bool_]) -> Counts:
-        n, n_true, e = found[where], wanted[where], error.error[where]
-        followed = flips = 0
-        if previous is not None:
-            both = where & previous.region
-            followed = int(np.count_nonzero(both))
-            flips = int(np.count_nonzero(error.error[both] != previous.error[both]))
-        aliased, folded = n_true != 0, n != 0
-        return Counts(
-            n_pixels=n.size,
-            n_abstained=int(np.count_nonzero(left[where])),
-            n_wrong=int(np.count_nonzero(e)),
-            n_aliased=int(np.count_nonzero(aliased)),
-            n_folded=int(np.count_nonzero(folded)),
-            n_alias_found=int(np.count_nonzero(aliased & folded)),
-            n_fold_found=int(np.count_nonzero(aliased & (e == 0))),
-            n_false=int(np.count_nonzero(folded & ~aliased)),
-            square_fold=float(np.sum((2.0 * e) ** 2)),
-            square_corrected=float(np.sum((off[where] + 2.0 * n) ** 2)),
-            square_oracle=float(np.sum((off[where] + 2.0 * n_true) ** 2)),
-            n_flips=flips,
-            n_followed=followed,
+
+@dataclass(frozen=True, eq=False)
+class FrameScore:
+    """How far one frame is from its truth.
+
+    Velocities are those of f0. Without flow the velocity is that of noise: the figures of what a
+    picture shows are those of ``shown``; a method is judged by ``lumen``.
+
+    Attributes
+    ----------
+    region : (n_depths, n_lines) bool
+        The vessels without a margin at their walls.
+    lumen : Counts
+        All of the region, whatever is displayed.
+    shown : Counts
+        Its pixels where flow is shown.
+    """
+
+    region: NDArray[np.bool_]
+    lumen: Counts
+    shown: Counts
+
+    def __post_init__(self) -> None:
+        self.region.setflags(write=False)
+
+    @property
+    def shown_share(self) -> float:
+        """Share of the region where flow is shown."""
+        return _ratio(self.shown.n_pixels, self.lumen.n_pixels)
+
+
+def score_frame(
+    velocity_m_s: NDArray[np.floating],
+    fold: NDArray[np.integer],
+    truth_m_s: NDArray[np.floating],
+    region: NDArray[np.bool_],
+    nyquist_m_s: float,
+    *,
+    flow: NDArray[np.bool_],
+    abstained: NDArray[np.bool_],
+) -> FrameScore:
+    """Score one frame for the screen: in all of the lumen, and where flow is shown.
+
+    Parameters
+    ----------
+    velocity_m_s, fold, truth_m_s, region, nyquist_m_s, abstained
+        See :func:`score`.
+    flow : (n_depths, n_lines) bool
+        Pixels where flow is shown.
+    """
+    pixels = _Pixels.of(velocity_m_s, fold, truth_m_s, region, nyquist_m_s, abstained=abstained)
+    lumen = pixels.count()
+    shown = flow[region]
+    return FrameScore(region, lumen, lumen if shown.all() else pixels.count(shown))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pixels:
+    """The pixels of a region in a row; velocities are relative to the truth, in v_N."""
+
+    measured: NDArray[np.float64]
+    found: NDArray[np.int64]
+    wanted: NDArray[np.int64]
+    abstained: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        velocity_m_s: NDArray[np.floating],
+        fold: NDArray[np.integer],
+        truth_m_s: NDArray[np.floating],
+        region: NDArray[np.bool_],
+        nyquist_m_s: float,
+        *,
+        abstained: NDArray[np.bool_] | None,
+    ) -> _Pixels:
+        velocity, truth = np.asarray(velocity_m_s)[region], np.asarray(truth_m_s)[region]
+        left = np.zeros(velocity.size, np.bool_) if abstained is None else abstained[region]
+        return cls(
+            (velocity.astype(float) - truth) / nyquist_m_s,
+            np.where(left, 0, fold[region]).astype(np.int64),
+            true_fold(velocity, truth, nyquist_m_s),
+            left,
         )
 
-    return Accuracy(count(region), count(region & blind(truth_m_s, nyquist_m_s))), error
+    @property
+    def error(self) -> NDArray[np.int64]:
+        """Folds found minus true folds."""
+        return self.found - self.wanted
+
+    def count(
+        self,
+        where: NDArray[np.bool_] | None = None,
+        followed: NDArray[np.bool_] | None = None,
+        flipped: NDArray[np.bool_] | None = None,
+    ) -> Counts:
+        """Count all pixels, or some of them."""
+
+        def number(pixels: NDArray[np.bool_] | None) -> int:
+            return 0 if pixels is None else int(np.count_nonzero(pixels))
+
+        if where is not None:
+            some = _Pixels(*(part[where] for part in vars(self).values()))
+            return some.count(
+                followed=None if followed is None else followed[where],
+                flipped=None if flipped is None else flipped[where],
+            )
+        error = self.error
+        aliased, folded = self.wanted != 0, self.found != 0
+        corrected = self.measured + 2.0 * self.found
+        oracle = self.measured + 2.0 * self.wanted
+        return Counts(
+            n_pixels=self.found.size,
+            n_abstained=number(self.abstained),
+            n_wrong=number(error != 0),
+            n_aliased=number(aliased),
+            n_folded=number(folded),
+            n_alias_found=number(aliased & folded),
+            n_fold_found=number(aliased & (error == 0)),
+            n_false=number(folded & ~aliased),
+            sum_measured=float(np.sum(self.measured)),
+            sum_corrected=float(np.sum(corrected)),
+            square_fold=float(4 * (error @ error)),
+            square_measured=float(self.measured @ self.measured),
+            square_corrected=float(corrected @ corrected),
+            square_oracle=float(oracle @ oracle),
+            n_flips=number(flipped),
+            n_followed=number(followed),
+        )
 
 
 def _ratio(part: float, whole: float) -> float:

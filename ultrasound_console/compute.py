@@ -16,12 +16,11 @@ from typing import TypeVar
 
 from .dsp.device import Gpu, missing_gpu, reason
 from .frames import ChannelFrame, DopplerFrame, IqFrame
-from .pipeline import Estimates, PipelineError, doppler, estimate, form
+from .pipeline import Estimates, doppler, estimate, form
 from .settings import CPU, GPU, ProcessingSettings
+from .status import CPU_NAME
 
 _log = logging.getLogger(__name__)
-
-CPU_NAME = "CPU"
 
 T = TypeVar("T")
 
@@ -156,9 +155,8 @@ class Compute:
         try:
             with gpu.computing():
                 return on_gpu(gpu), gpu
-        except PipelineError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a GPU may raise anything; the CPU is the judge
+        except Exception as error:  # noqa: BLE001 - a GPU may raise anything, or make it up; the
+            # CPU is the judge, and says the same of a frame that is at fault.
             done = on_cpu()
             self._give_up(gpu, error)
             return done, None
@@ -201,5 +199,5 @@ def _finished(
     processing: ProcessingSettings,
     previous: DopplerFrame | None,
 ) -> Finished:
-    frame = doppler(estimates.iq, processing, previous, estimates)
+    frame = doppler(estimates, processing, previous)
     return Finished(frame, estimates, CPU_NAME if used is None else used.name)

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .cine import Cine
-from .compute import CPU_NAME, Compute, Formed
+from .compute import Compute, Formed
 from .dsp.compilation import Compilation
 from .frames import Acquisition, ChannelFrame, DopplerFrame
 from .handover import Latest
 from .settings import CPU, AcquisitionSettings
 from .sources import Source, SourceError, open_source
-from .status import EngineStatus, Notice, State
+from .status import CPU_NAME, EngineStatus, Notice, State
 from .store import SettingsStore
 
 _log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .accuracy import FrameScore
 from .geometry import ImageGrid, Probe, nyquist_velocity_m_s
 from .settings import ProcessingSettings
 
@@ -148,7 +149,7 @@ class ChannelFrame(_Frozen):
     index : int
         Counts up by one for every frame that the source made since it was configured.
     time_s : float
-        On the source's own clock.
+        When the first colour pulse was sent, on the source's own clock.
     received_s : float
         ``time.perf_counter()`` when :meth:`Source.read` returned; latency counts from here.
     acquisition : Acquisition
@@ -201,6 +202,8 @@ class DopplerFrame(_Frozen):
 
     Attributes
     ----------
+    wall_filter : str
+        In force: the settings may ask for more than the pulses allow.
     bmode_db : float32 on ``acquisition.bmode_grid``
         Echo level; 0 dB is the bright end of the picture (see ``bmode_reference_db``).
     velocity_m_s : float32 on ``acquisition.colour_grid``
@@ -219,6 +222,8 @@ class DopplerFrame(_Frozen):
         Levels that the planes are relative to; they follow the picture slowly from frame to frame.
     truth_m_s, vessel_mask : float32 and bool, or None
         Known flow of a simulated source.
+    score : FrameScore, or None
+        How far the frame is from its truth, where it has one.
     frequency_factor : float32, or None
         f0 over the local centre frequency of the echoes, 1 outside the flow: multiplies velocities
         that are read out, measured and corrected alike. None where it was not asked for. The planes
@@ -234,6 +239,7 @@ class DopplerFrame(_Frozen):
     received_s: float
     acquisition: Acquisition
     processing: ProcessingSettings
+    wall_filter: str
     bmode_db: Float32
     velocity_m_s: Float32
     power_db: Float32
@@ -245,6 +251,7 @@ class DopplerFrame(_Frozen):
     noise_floor_db: float
     truth_m_s: Float32 | None = None
     vessel_mask: NDArray[np.bool_] | None = None
+    score: FrameScore | None = None
     frequency_factor: Float32 | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

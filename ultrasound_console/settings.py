@@ -427,7 +427,7 @@ class DisplaySettings(_Group):
         ),
     )
     write_priority: float = _setting(
-        0.7,
+        0.52,
         Range(0.0, 1.0, 0.02, "", "Priority", "Grey level above which B-mode wins over colour."),
     )
     overlay_opacity: float = _setting(
@@ -450,6 +450,9 @@ class DisplaySettings(_Group):
     tgc_8_db: float = _tgc(8)
     interpolate: bool = _setting(
         True, Switch("Interpolate", "Smooth between samples, without a seam at the Nyquist fold.")
+    )
+    truth: bool = _setting(
+        False, Switch("Truth", "A fourth picture: the true velocity of a simulated source.")
     )
 
     @property

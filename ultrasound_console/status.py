@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from .frames import Acquisition
 
+CPU_NAME = "CPU"
+"""What computed a frame that no GPU did."""
+
 
 class State(StrEnum):
     """What the screen must make unmistakable."""
@@ -49,7 +52,7 @@ class EngineStatus:
     fault: str = ""
     replaced_frames: int = 0
     errors: int = 0
-    device: str = "CPU"
+    device: str = CPU_NAME
     compiling: str = ""
     n_compiled: int = 0
 

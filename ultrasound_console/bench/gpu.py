@@ -50,8 +50,6 @@ def measure(rounds: int = ROUNDS, n_frames: int = CHAIN_FRAMES) -> dict[str, Any
     RuntimeError
         The GPU failed on the way.
     """
-    import cupy
-
     gpu, work, kind, width = Gpu(), Work(), PROCESSING.wall_filter, PROCESSING.smoothing_m
     frame = workload()
     grid, angle_rad = frame.acquisition.colour_grid, frame.acquisition.transmit_angle_rad
@@ -61,7 +59,7 @@ def measure(rounds: int = ROUNDS, n_frames: int = CHAIN_FRAMES) -> dict[str, Any
     def ended(task: Task) -> Task:
         def run() -> None:
             task()
-            cupy.cuda.get_current_stream().synchronize()
+            gpu.wait()
 
         return run
 
@@ -96,7 +94,8 @@ def measure(rounds: int = ROUNDS, n_frames: int = CHAIN_FRAMES) -> dict[str, Any
         alone = timed(
             lambda: estimate(form(frame, PROCESSING, gpu), PROCESSING, for_cine=True), rounds
         )
-        difference = np.linalg.norm(cupy.asnumpy(iq) - work.iq) / np.linalg.norm(work.iq)
+        (fetched,) = to_host(iq)
+        difference = np.linalg.norm(fetched - work.iq) / np.linalg.norm(work.iq)
 
     failures: list[str] = []
     compute = Compute(failures.append)
@@ -114,7 +113,7 @@ def measure(rounds: int = ROUNDS, n_frames: int = CHAIN_FRAMES) -> dict[str, Any
         raise RuntimeError(failures[0])
     return {
         "gpu": gpu.name,
-        "cupy": cupy.__version__,
+        "cupy": gpu.cupy_version,
         "rounds": rounds,
         "stage_ms": stage_ms,
         "maps_ms": alone.wall_ms,

@@ -1,4 +1,4 @@
-"""The ensemble layout, and the one seam between array code and compiled kernels.
+"""The ensemble layout, and the seam between array code and compiled kernels.
 
 Beamformed and demodulated samples are kept as ``(..., 2, n_lanes) float32``: in-phase and
 quadrature planes with the ensemble as the fastest axis, padded with zeros (:func:`n_lanes`) and
@@ -12,6 +12,7 @@ import contextlib
 import math
 import weakref
 from collections.abc import Callable
+from itertools import count
 from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import Any
@@ -41,7 +42,7 @@ class BlockList:
     smallest_bytes : int
         Smaller arrays are left to the allocator.
     budget_bytes : int
-        Most idle memory. Beyond it that of other sizes is let go first.
+        Most idle memory. Beyond it, sizes that nobody has asked for the longest go first.
     """
 
     def __init__(self, smallest_bytes: int = 1 << 15, budget_bytes: int = 1 << 26) -> None:
@@ -50,12 +51,15 @@ class BlockList:
         # An array may die, and come back here, at any moment: in another thread, or in this one
         # while it is in here. These queues bear both, and only take() adds one.
         self._idle: dict[int, SimpleQueue[memoryview]] = {}
+        self._asked: dict[int, int] = {}
+        self._tick = count()
 
     def take(self, n_bytes: int) -> NDArray[np.uint8]:
         """Uninitialised aligned bytes."""
         if n_bytes < self._smallest_bytes:
             return _aligned_bytes(n_bytes)
         idle = self._idle.setdefault(n_bytes, SimpleQueue())
+        self._asked[n_bytes] = next(self._tick)
         try:
             memory = idle.get_nowait()
         except Empty:
@@ -68,12 +72,22 @@ class BlockList:
 
     def _give_back(self, memory: memoryview) -> None:
         size = memory.nbytes
-        if self.idle_bytes + size > self._budget_bytes:
-            for other, idle in list(self._idle.items()):
-                while other != size and not idle.empty():
-                    _drop(idle)
-        if self.idle_bytes + size <= self._budget_bytes:
-            self._idle[size].put(memory)
+        if size > self._budget_bytes:
+            return
+        if not self._has_room(size):
+            asked = self._asked.copy()
+            # Sizes that nobody wants any more make room for this one, and not the other way.
+            for other in sorted(asked, key=asked.__getitem__):
+                if other == size:
+                    return
+                while not (self._has_room(size) or self._idle[other].empty()):
+                    _drop(self._idle[other])
+                if self._has_room(size):
+                    break
+        self._idle[size].put(memory)
+
+    def _has_room(self, n_bytes: int) -> bool:
+        return self.idle_bytes + n_bytes <= self._budget_bytes
 
     @property
     def idle_bytes(self) -> int:
@@ -136,7 +150,8 @@ def fast_path(name: str, x: Any) -> Callable[..., Any] | None:
     """Compiled kernel of that name for this NumPy or CuPy array, or None to run the array code.
 
     float64 and complex128 arrays always take the array code: it is the reference that the
-    kernels are tested against.
+    kernels are tested against. Whatever is written both ways, as one kernel and as array code,
+    chooses here.
     """
     if x.dtype in (np.float64, np.complex128):
         return None

@@ -177,7 +177,7 @@ def receive_table(plan: ReceivePlan) -> ReceiveTable:
 
 
 @lru_cache(maxsize=32)
-def _transmit_table(
+def transmit_table(
     plan: ReceivePlan, transmit_rad: float, start_time_s: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Transmit delay (IQ samples from the record's start) and its phase turn, for each pixel."""
@@ -196,7 +196,7 @@ def _transmit_tables(
     plan: ReceivePlan, transmit_rad: tuple[float, ...], start_time_s: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Transmit delays (n_angles, n_pixels) and turns (n_angles, 2, n_pixels) of several waves."""
-    tables = [_transmit_table(plan, angle, start_time_s) for angle in transmit_rad]
+    tables = [transmit_table(plan, angle, start_time_s) for angle in transmit_rad]
     return np.stack([delay for delay, _ in tables]), np.stack([turn for _, turn in tables])
 
 
@@ -208,7 +208,7 @@ def _ensemble_index(
     from . import kernels_beamform
 
     table = receive_table(plan)
-    delay, _ = _transmit_table(plan, transmit_rad, start_time_s)
+    delay, _ = transmit_table(plan, transmit_rad, start_time_s)
     return kernels_beamform.sample_index(table.first, table.start, table.delay, delay, shape)
 
 
@@ -285,7 +285,7 @@ def delay_and_sum(
             raise ValueError(f"out has shape {out.shape}, expected {shape} float32")
         table = receive_table(plan)
         index, fraction = _ensemble_index(plan, transmit_rad, start_time_s, channel.shape)
-        _, turn = _transmit_table(plan, transmit_rad, start_time_s)
+        _, turn = transmit_table(plan, transmit_rad, start_time_s)
         kernel(channel, table.start, index, fraction, table.weight_re, table.weight_im, turn, out)
         return out
 

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from .arrays import aligned_empty, empty_beside, fast_path
-from .kernels_picture import despeckle as despeckle_kernel
-from .kernels_picture import positive_samples
 
 FLOOR_DB = -120.0
 # Every so many samples enter an estimated level: a prime, so that it walks over all lines.
@@ -74,9 +72,10 @@ def level_db(power: NDArray[Any], percentile: float) -> float | None:
 
 def _positive(power: NDArray[Any], stride: int) -> NDArray[Any]:
     """Every so many of the samples, those above zero: a copy."""
-    if power.dtype == np.float32:
+    kernel = fast_path("positive_samples", power)
+    if kernel is not None:
         kept: NDArray[Any] = aligned_empty((-(-power.size // stride),))
-        return kept[: positive_samples(power, stride, kept)]
+        return kept[: kernel(power, stride, kept)]
     sample = power.ravel()[::stride]
     return np.asarray(sample[sample > 0.0])
 
@@ -141,9 +140,10 @@ def despeckle(
     -------
     (n_depths, n_lines) array
     """
-    if level_db.dtype == np.float32:
+    kernel = fast_path("despeckle", level_db)
+    if kernel is not None:
         out: NDArray[Any] = aligned_empty(level_db.shape)
-        despeckle_kernel(level_db, *half_window, SPECKLE_DB, *_POINT, strength, out)
+        kernel(level_db, *half_window, SPECKLE_DB, *_POINT, strength, out)
         return out
     size = [2 * half + 1 for half in half_window]
     inside = uniform_filter(np.ones(level_db.shape), size, mode="constant")

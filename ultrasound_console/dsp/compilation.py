@@ -37,5 +37,7 @@ class Compilation(event.Listener):  # type: ignore[misc]
 
     def on_end(self, event: event.Event) -> None:
         """Take note of its end, good or bad."""
+        if not self._waiting:  # it began before this one listened
+            return
         self._waiting.pop()
         self.n_compiled += not self._waiting

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .beamform import ReceivePlan, receive_table
-from .kernels_picture import constant_channels, reaches_any
+from .beamform import ReceivePlan, receive_table, transmit_table
+from .kernels_coverage import constant_channels, reaches_any
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,6 @@ def reach(plan: ReceivePlan, transmit_rad: float, start_time_s: float, n_iq_samp
         Length of the record.
     """
     table = receive_table(plan)
-    x_m, z_m = plan.grid.positions_m()
-    sent_s = (x_m * np.sin(transmit_rad) + z_m * np.cos(transmit_rad)) / plan.sound_speed_m_s
-    sent = ((sent_s - start_time_s) * plan.sampling_frequency_hz).astype(np.float32).ravel()
+    sent, _ = transmit_table(plan, transmit_rad, start_time_s)
     n_entries, in_record = reaches_any(table.start, sent, table.delay, float(n_iq_samples - 1))
     return Reach(n_entries > 0, in_record)

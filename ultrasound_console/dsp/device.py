@@ -145,6 +145,10 @@ class _Block:
 class Gpu:
     """The current GPU. :meth:`uploaded` is for one thread, all else for any.
 
+    Attributes
+    ----------
+    name, cupy_version : str
+
     Raises
     ------
     Exception
@@ -156,6 +160,7 @@ class Gpu:
 
         properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
         self.name: str = properties["name"].decode()
+        self.cupy_version: str = cupy.__version__
         # All threads compute on one stream: memory that one frame leaves may be written for the
         # next at once. It keeps in step with the default stream, on which a caller may read who
         # knows nothing of streams; uploads keep in step with nothing but the events below.
@@ -169,6 +174,10 @@ class Gpu:
         """Let this thread compute on the GPU's stream."""
         stream: AbstractContextManager[Any] = self._computing
         return stream
+
+    def wait(self) -> None:
+        """Wait until all that this GPU was given to compute has ended."""
+        self._computing.synchronize()
 
     @contextmanager
     def uploaded(self, samples: NDArray[Any]) -> Iterator[Device]:

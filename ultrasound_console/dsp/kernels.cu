@@ -265,7 +265,7 @@ extern "C" __global__ void peak(const float* __restrict__ samples, long long n, 
     float largest = 0.0f;
     for (long long k = thread_number(); k < n; k += step) {
         const float x = fabsf(samples[k]);
-        if (!(x <= largest)) largest = x;
+        if (x > largest || x != x) largest = x;
     }
     atomicMax(reinterpret_cast<int*>(peak), __float_as_int(largest));
 }

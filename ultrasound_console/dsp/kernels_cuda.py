@@ -58,10 +58,10 @@ class _Tables:
         key = (cupy.cuda.Device().id, id(table))
         if key not in self._copies:
             copies = self._copies
-            original = weakref.ref(table, lambda _: copies.pop(key, None))
-            copies[key] = (original, cupy.asarray(table))
-            # Any stream may read the copy from now on.
+            copy = cupy.asarray(table)
+            # Any stream may read the copy from now on; one that may not be whole is not kept.
             cupy.cuda.get_current_stream().synchronize()
+            copies[key] = weakref.ref(table, lambda _: copies.pop(key, None)), copy
         return self._copies[key][1]
 
     def __len__(self) -> int:

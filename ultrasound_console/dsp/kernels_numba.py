@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from .arrays import LANES
 from .kernels_beamform import compound_power, delay_and_sum
 from .kernels_demodulate import demodulate_iq, demodulate_rf, records
+from .kernels_frequency import axial_correlation, frequency_factor
+from .kernels_picture import blend, despeckle, positive_samples
 from .lanes_numba import (
     aligned_scratch,
     every,
@@ -29,18 +31,24 @@ from .lanes_numba import (
     subtract,
     total,
 )
+from .series import power_series
 
 __all__ = [
     "autocorrelate",
     "autocorrelate_complex",
+    "axial_correlation",
+    "blend",
     "compound_power",
     "correlation",
     "delay_and_sum",
     "demodulate_iq",
     "demodulate_rf",
+    "despeckle",
     "energy",
+    "frequency_factor",
     "maps",
     "mean_power",
+    "positive_samples",
     "quantise",
     "records",
     "smooth",
@@ -56,16 +64,8 @@ _LARGEST_INT16 = np.float32(32767.0)
 _TILE = 128
 
 
-def _arctan_coefficients(n: int) -> tuple[np.float32, ...]:
-    """Power series in x^2 of arctan(x) / (pi x) on 0 ... 1, by Chebyshev interpolation."""
-    series = np.polynomial.Chebyshev.interpolate(
-        lambda square: np.arctan(np.sqrt(square)) / np.sqrt(square) / np.pi, n - 1, domain=[0, 1]
-    )
-    powers = series.convert(kind=np.polynomial.Polynomial).coef
-    return tuple(np.float32(value) for value in powers)
-
-
-_ARCTAN = _arctan_coefficients(9)
+# In x^2: arctan(x) / (pi x) on 0 ... 1.
+_ARCTAN = power_series(lambda square: np.arctan(np.sqrt(square)) / np.sqrt(square) / np.pi, 9)
 
 
 # --- Doppler --------------------------------------------------------------------------------

@@ -7,14 +7,11 @@ arrays; the tests hold the two together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .lanes_numba import reordered
+from .lanes_numba import exact, reordered
+from .series import power_series
 
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -23,27 +20,9 @@ _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
 
-_Kernel = TypeVar("_Kernel", bound=Callable[..., Any])
-
-
-def _exact(function: _Kernel) -> _Kernel:
-    """Compile a kernel whose results are those of the same array code, to the last bit."""
-    return cast(_Kernel, njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def _half_turn_series(n: int, *, odd: bool) -> tuple[np.float32, ...]:
-    """Power series in x^2 of sin(pi x / 2) / x or cos(pi x / 2) on 0 ... 1."""
-
-    def value(square: NDArray[np.float64]) -> NDArray[np.float64]:
-        x = np.sqrt(square)
-        return np.sin(0.5 * np.pi * x) / x if odd else np.cos(0.5 * np.pi * x)
-
-    series = np.polynomial.Chebyshev.interpolate(value, n - 1, domain=[0, 1])
-    return tuple(np.float32(c) for c in series.convert(kind=np.polynomial.Polynomial).coef)
-
-
-_SINE = _half_turn_series(6, odd=True)
-_COSINE = _half_turn_series(7, odd=False)
+# In x^2: sin(pi x / 2) / x and cos(pi x / 2) on 0 ... 1.
+_SINE = power_series(lambda square: np.sin(0.5 * np.pi * np.sqrt(square)) / np.sqrt(square), 6)
+_COSINE = power_series(lambda square: np.cos(0.5 * np.pi * np.sqrt(square)), 7)
 
 
 # --- Averaging in time ----------------------------------------------------------------------
@@ -96,75 +75,6 @@ def blend(
         re[k] = r1 * (cosine * cosine - sine * sine)
         re[k] += r1_before * (cosine0 * cosine0 - sine0 * sine0)
         im[k] = _TWO * (r1 * sine * cosine + r1_before * sine0 * cosine0)
-
-
-# --- Local frequency ------------------------------------------------------------------------
-
-
-@reordered
-def axial_correlation(
-    iq: Float32, weights: Float32, n_pulses: int, turn: Float32, rows: Float32, out: Float32
-) -> None:
-    """Correlation of wall-filtered samples with their neighbours along depth.
-
-    ``weights`` is (2, n_pulses, n_lanes), real and imaginary, or (2, 0, n_lanes) for no filter;
-    ``turn`` is (2, n_lines), ``rows`` (2, n_lines, 2, n_lanes) to work in.
-    """
-    n_depths, n_lines, _, lanes = iq.shape
-    is_complex = False
-    for k in range(weights.shape[1]):
-        for lane in range(n_pulses):
-            is_complex = is_complex or weights[1, k, lane] != _ZERO
-    out[:] = _ZERO
-    for i in range(n_depths):
-        for j in range(n_lines):
-            re, im = rows[i % 2, j, 0], rows[i % 2, j, 1]
-            if weights.shape[1] == 0:
-                re[:] = iq[i, j, 0]
-                im[:] = iq[i, j, 1]
-            else:
-                re[:] = _ZERO
-                im[:] = _ZERO
-                for k in range(n_pulses):
-                    x, y = iq[i, j, 0, k], iq[i, j, 1, k]
-                    a = weights[0, k]
-                    for lane in range(lanes):
-                        re[lane] += x * a[lane]
-                        im[lane] += y * a[lane]
-                    if is_complex:
-                        b = weights[1, k]
-                        for lane in range(lanes):
-                            re[lane] -= y * b[lane]
-                            im[lane] += x * b[lane]
-            if i == 0:
-                continue
-            re0, im0 = rows[1 - i % 2, j, 0], rows[1 - i % 2, j, 1]
-            sum_re = sum_im = _ZERO
-            for lane in range(lanes):
-                sum_re += re[lane] * re0[lane] + im[lane] * im0[lane]
-                sum_im += im[lane] * re0[lane] - re[lane] * im0[lane]
-            turned_re = sum_re * turn[0, j] - sum_im * turn[1, j]
-            turned_im = sum_re * turn[1, j] + sum_im * turn[0, j]
-            out[0, i - 1, j] += turned_re
-            out[1, i - 1, j] += turned_im
-            out[0, i, j] += turned_re
-            out[1, i, j] += turned_im
-
-
-@reordered
-def frequency_factor(
-    lags: Float32, radians: Float32, flow: Bool, lowest: float, highest: float, out: Float32
-) -> None:
-    """Nominal over local frequency; ``radians`` is the phase step of f0 on each line."""
-    n_depths, n_lines = flow.shape
-    for i in range(n_depths):
-        for j in range(n_lines):
-            factor = _ONE
-            if flow[i, j]:
-                shift = np.arctan2(lags[1, i, j], lags[0, i, j]) / radians[j]
-                local = min(max(_ONE + shift, np.float32(lowest)), np.float32(highest))
-                factor = _ONE / local
-            out[i, j] = factor
 
 
 # --- Grey picture ---------------------------------------------------------------------------
@@ -224,7 +134,7 @@ def despeckle(
             target[j] = source[j] - amount * (_ONE - kept) * above
 
 
-@_exact
+@exact
 def positive_samples(values: Float32, stride: int, out: Float32) -> int:
     """Copy every so many of the values that are above zero; return how many there are."""
     flat = values.reshape(-1)
@@ -239,7 +149,7 @@ def positive_samples(values: Float32, stride: int, out: Float32) -> int:
 # --- Marks of flow --------------------------------------------------------------------------
 
 
-@_exact
+@exact
 def leave_out(flow: Bool, flashing: Bool) -> tuple[int, int]:
     """Clear the flow where it flashes; return how much flow there was, and how much was cleared."""
     n_flow = 0
@@ -252,7 +162,7 @@ def leave_out(flow: Bool, flashing: Bool) -> tuple[int, int]:
     return n_flow, n_cleared
 
 
-@_exact
+@exact
 def mark_status(
     flow: Bool,
     fold: NDArray[np.int8],
@@ -276,7 +186,7 @@ def mark_status(
         status_flat[k] = code if marks[k] else no_flow
 
 
-@_exact
+@exact
 def remembered(
     velocity: Float32,
     fold: NDArray[np.int8],
@@ -293,35 +203,3 @@ def remembered(
         is_known = s[k] == known[0] or s[k] == known[1]
         corrected = (v[k] + shift * np.float32(n[k])) / nyquist
         target[k] = corrected if is_known else np.float32(np.nan)
-
-
-# --- Channels -------------------------------------------------------------------------------
-
-
-@_exact
-def constant_channels(samples: NDArray[Any], out: NDArray[np.uint8]) -> None:
-    """Mark channels (n_elements, n_samples) that hold one value: 1 for zero, 2 for another."""
-    for element in range(samples.shape[0]):
-        record = samples[element]
-        first = record[0]
-        k = 1
-        while k < record.size and record[k] == first:
-            k += 1
-        out[element] = 0 if k < record.size else 1 if first == 0 else 2
-
-
-@_exact
-def reaches_any(
-    first: NDArray[np.int64], sent: Float32, delay: Float32, last: float
-) -> tuple[int, bool]:
-    """Whether any echo (pixel, element) lies inside a record of samples 0 ... ``last``.
-
-    Pixel p has the entries ``first[p]:first[p + 1]`` of ``delay``, to which ``sent[p]`` is added.
-    Returns the number of entries, and whether one of them lies inside.
-    """
-    for p in range(sent.size):
-        for entry in range(first[p], first[p + 1]):
-            at = sent[p] + delay[entry]
-            if at >= _ZERO and at <= last:
-                return first[sent.size], True
-    return first[sent.size], False

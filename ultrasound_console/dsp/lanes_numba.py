@@ -30,6 +30,11 @@ def kernel(function: _Kernel) -> _Kernel:
     return cast(_Kernel, compile_(function))
 
 
+def exact(function: _Kernel) -> _Kernel:
+    """Compile a kernel whose results are those of the same array code, to the last bit."""
+    return cast(_Kernel, njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
 def reordered(function: _Kernel) -> _Kernel:
     """Compile a kernel whose sums may be taken in any order, so that LLVM vectorises them."""
     compile_ = njit(

@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import eigen_filter, wall_filter
-from .arrays import aligned_empty
+from .arrays import aligned_empty, fast_path
 from .doppler import adapted_filter
-from .kernels_picture import axial_correlation, frequency_factor
 
 # Local over nominal frequency, at least and at most: what a transducer passes.
 LOWEST, HIGHEST = 0.7, 1.3
@@ -60,17 +59,17 @@ def correlate(
     """
     adapted = adapted_filter(iq, n_pulses, kind) if wall_filter.is_adaptive(kind) else None
     turn = np.exp(-2j * np.pi * cycles)
-    if iq.dtype == np.float32:
-        if adapted is None:
-            real = wall_filter.padded_projection(kind, n_pulses)
-            weights = np.zeros((2, real.shape[0], iq.shape[-1]), np.float32)
-            weights[0, :, : real.shape[1]] = real[:, : iq.shape[-1]]
-        else:
-            weights = eigen_filter.padded(adapted)
+    kernel = fast_path("axial_correlation", iq)
+    if kernel is not None:
+        weights = (
+            wall_filter.padded_projection(kind, n_pulses)[None]
+            if adapted is None
+            else eigen_filter.padded(adapted)
+        )
         turns = np.stack([turn.real, turn.imag]).astype(np.float32)
         lags: NDArray[Any] = aligned_empty((2, *iq.shape[:2]))
         rows = aligned_empty((2, *iq.shape[1:]))
-        axial_correlation(iq, weights, n_pulses, turns, rows, lags)
+        kernel(iq, weights, n_pulses, turns, rows, lags)
         return lags
     filtered = iq if adapted is not None else wall_filter.apply(iq, kind, n_pulses)
     signal = filtered[..., 0, :n_pulses] + 1j * filtered[..., 1, :n_pulses]
@@ -101,9 +100,10 @@ def factor(
         1 / 1.3 ... 1 / 0.7; 1 outside the flow.
     """
     radians = 2.0 * np.pi * cycles
-    if lags.dtype == np.float32:
+    kernel = fast_path("frequency_factor", lags)
+    if kernel is not None:
         out: NDArray[Any] = aligned_empty(flow.shape)
-        frequency_factor(lags, radians.astype(np.float32), flow, LOWEST, HIGHEST, out)
+        kernel(lags, radians.astype(np.float32), flow, LOWEST, HIGHEST, out)
         return out
     local = np.clip(1.0 + np.arctan2(lags[1], lags[0]) / radians, LOWEST, HIGHEST)
     return np.where(flow, 1.0 / local, 1.0)

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import doppler
-from .arrays import aligned_empty
-from .kernels_picture import blend
+from .arrays import aligned_empty, fast_path
 
 
 def weight(elapsed_s: float, time_constant_s: float) -> float:
@@ -51,9 +50,10 @@ def averaged(
     -------
     DopplerMaps
     """
-    if now.power.dtype == np.float32:
+    kernel = fast_path("blend", now.power)
+    if kernel is not None:
         lags: NDArray[Any] = aligned_empty((3, *now.power.shape))
-        blend(
+        kernel(
             now.velocity, now.power, now.bandwidth,
             before.velocity, before.power, before.bandwidth, share, lags,
         )  # fmt: skip

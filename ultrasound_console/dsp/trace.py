@@ -45,6 +45,8 @@ _POINTS_PER_CYCLE = 256
 _SLOPE_POINTS = 8
 # The upstroke begins where it has this part of its greatest slope.
 _FOOT_SLOPE = 0.1
+MAX_ANGLE_RAD = math.radians(80.0)
+"""Nothing is measured across the flow: no correction from this angle between beam and vessel on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +181,9 @@ class CycleIndices:
         Raises
         ------
         ValueError
-            An angle of 80 degrees or more: nothing is measured there.
+            An angle of :data:`MAX_ANGLE_RAD` or more.
         """
-        if not abs(angle_rad) < math.radians(80.0):
+        if not abs(angle_rad) < MAX_ANGLE_RAD:
             raise ValueError(f"an angle of {math.degrees(angle_rad):.0f} degrees has no correction")
         factor = 1.0 / math.cos(angle_rad)
         names = (

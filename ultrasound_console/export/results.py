@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -14,15 +15,29 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .. import __version__
-from ..frames import Acquisition, DopplerFrame
+from ..accuracy import Accuracy, Counts, FoldError, score
+from ..frames import Acquisition, DopplerFrame, Status
 from ..geometry import ImageGrid
 from ..settings import Settings
 
 PLANES_FLOAT32 = ("velocity_m_s", "corrected_m_s", "power_db", "bandwidth", "confidence")
+FRAME_FIGURES = (
+    "wrong_share",
+    "aliased_share",
+    "measured_bias_nyquist",
+    "measured_rms_nyquist",
+    "corrected_bias_nyquist",
+    "corrected_rms_nyquist",
+    "oracle_rms_nyquist",
+)
+"""Figures of every single frame; NaN where there is nothing to count."""
 
 
 class ResultsWriter:
     """Writes frames one by one; the file appears under its name only when all is well.
+
+    Frames that know their truth are scored as well: each of them in ``accuracy/``, and all together
+    as :attr:`summary`, which the file has as JSON in the attribute ``accuracy``.
 
     Used as a context manager: leaving it by an exception removes what was written.
 
@@ -42,6 +57,9 @@ class ResultsWriter:
         self._part.touch()  # says in plain words why it cannot, where h5py does not
         self._file = h5py.File(self._part, "w")
         self._n_frames = 0
+        self._total = Accuracy()
+        self._shown = Counts()
+        self._error: FoldError | None = None
         self._write_attributes(settings)
 
     def __enter__(self) -> Self:
@@ -53,6 +71,8 @@ class ResultsWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self.summary:
+            self._file.attrs["accuracy"] = json.dumps(self.summary)
         self._file.close()
         if kind is None:
             self._part.replace(self._path)
@@ -83,7 +103,42 @@ class ResultsWriter:
         if frame.truth_m_s is not None and frame.vessel_mask is not None:
             self._add("truth_m_s", frame.truth_m_s)
             self._add("vessel_mask", frame.vessel_mask.astype(np.uint8))
+            self._add_score(frame, frame.truth_m_s)
         self._n_frames += 1
+
+    @property
+    def summary(self) -> dict[str, dict[str, float | None]]:
+        """Accuracy of all frames so far, pooled over their pixels; empty where no truth is known.
+
+        Of the vessels without a margin at their walls (``lumen``), its pixels at a speed that a
+        wall filter takes for tissue (``blind``), and those where flow is shown (``shown``). None
+        where there is nothing to count.
+        """
+        if not self._total.all.n_pixels:
+            return {}
+        return {
+            "lumen": _figures(self._total.all),
+            "blind": _figures(self._total.blind),
+            "shown": _figures(self._shown),
+        }
+
+    def _add_score(self, frame: DopplerFrame, truth_m_s: NDArray[np.float32]) -> None:
+        if frame.score is None:
+            return
+        found, self._error = score(
+            frame.velocity_m_s,
+            frame.fold,
+            truth_m_s,
+            frame.score.region,
+            frame.nyquist_velocity_m_s,
+            abstained=frame.status == Status.ABSTAINED,
+            previous=self._error,
+        )
+        self._total += found
+        self._shown += frame.score.shown
+        for part, counts in (("lumen", found.all), ("shown", frame.score.shown)):
+            for name in FRAME_FIGURES:
+                self._add(f"accuracy/{part}/{name}", np.float64(getattr(counts, name)))
 
     def _add(self, name: str, value: NDArray[Any] | np.float64) -> None:
         array = np.asarray(value)
@@ -122,6 +177,14 @@ class ResultsWriter:
         self._file["x_m"] = grid.line_positions
         self._file["x_m"].attrs["meaning"] = "line positions at z = 0; x = x_m + z_m tan(angle_rad)"
         self._file["z_m"] = grid.range_positions_m
+
+
+def _figures(counts: Counts) -> dict[str, float | None]:
+    """List the number of pixels, and every share, bias and rms; JSON knows no NaN."""
+    names = [name for name in dir(counts) if name.endswith(("_share", "_iou", "_nyquist"))]
+    values = {name: float(getattr(counts, name)) for name in names}
+    finite = {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {"n_pixels": counts.n_pixels, **finite}
 
 
 def _kind_name(grid: ImageGrid) -> str:

@@ -15,6 +15,8 @@ from ..dsp.arrays import n_lanes
 from ..dsp.demodulate import all_finite
 from ..frames import Acquisition, IqFrame
 
+# More than any receiver has, and little enough for float32.
+_LARGEST_GAIN_DB = 120.0
 _KINDS = (np.int16, np.float32, np.complex64)
 
 
@@ -54,12 +56,27 @@ def check_acquisition(acquisition: Acquisition) -> None:
         "start time": acquisition.start_time_s,
         "transmit angle": acquisition.transmit_angle_rad,
         "receive angle": acquisition.receive_angle_rad,
+        "frame interval": acquisition.frame_interval_s,
+        **{f"B-mode angle {k}": angle for k, angle in enumerate(acquisition.bmode_angles_rad)},
     }
     for name, value in finite.items():
         if not math.isfinite(value):
             raise PipelineError(f"the {name} is {value:g}")
     if acquisition.n_pulses < 2:
         raise PipelineError(f"{acquisition.n_pulses} pulses: a velocity needs at least 2")
+    _check_depth_gain(acquisition.depth_gain_db)
+
+
+def _check_depth_gain(depth_gain_db: tuple[tuple[float, float], ...]) -> None:
+    for depth_m, gain_db in depth_gain_db:
+        if not (math.isfinite(depth_m) and abs(gain_db) <= _LARGEST_GAIN_DB):
+            raise PipelineError(
+                f"the gain over depth is {gain_db:g} dB at {depth_m:g} m: it must lie within "
+                f"{_LARGEST_GAIN_DB:g} dB"
+            )
+    depths_m = [depth_m for depth_m, _ in depth_gain_db]
+    if depths_m != sorted(set(depths_m)):
+        raise PipelineError("the depths of the gain over depth do not increase")
 
 
 def check_samples(
@@ -72,6 +89,8 @@ def check_samples(
             f"{name} samples have shape {samples.shape}, expected ({n_transmits} transmits, "
             f"{n_elements} elements, samples)"
         )
+    if samples.shape[2] == 0:
+        raise PipelineError(f"{name} samples: the record is empty")
     if samples.dtype not in _KINDS:
         raise PipelineError(f"{name} samples are {samples.dtype}, not int16, float32 or complex64")
     is_iq = samples.dtype == np.complex64

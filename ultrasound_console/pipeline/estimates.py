@@ -30,6 +30,8 @@ class Estimates:
     iq : IqFrame
         The frame. Samples that lie on the GPU stay there, and this one has none, unless the
         settings ask for something that the host makes of them.
+    processing : ProcessingSettings
+        The settings.
     kind : str
         Wall filter in force.
     full_width : tuple of float
@@ -45,6 +47,7 @@ class Estimates:
     """
 
     iq: IqFrame
+    processing: ProcessingSettings
     kind: str
     full_width: tuple[float, float]
     maps: estimator.DopplerMaps
@@ -76,7 +79,7 @@ def estimate(iq: IqFrame, processing: ProcessingSettings, *, for_cine: bool = Fa
     check_iq(iq)
     watch = Stopwatch()
     n_pulses = acquisition.n_pulses
-    kind, notes = _wall_filter(acquisition, processing)
+    kind, notes = wall_filter_in_force(acquisition, processing)
     pixel_m = acquisition.colour_grid.pixel_size_m
     full_width = (processing.smoothing_m / pixel_m[0], processing.smoothing_m / pixel_m[1])
     on_gpu = is_on_gpu(iq.iq)
@@ -100,6 +103,7 @@ def estimate(iq: IqFrame, processing: ProcessingSettings, *, for_cine: bool = Fa
         samples = restore(quantised) if wants_samples and quantised else np.zeros(0, np.float32)
     return Estimates(
         iq=replace(iq, iq=samples, bmode_power=bmode_power),
+        processing=processing,
         kind=kind,
         full_width=full_width,
         maps=estimator.DopplerMaps(velocity, power, bandwidth),
@@ -110,7 +114,7 @@ def estimate(iq: IqFrame, processing: ProcessingSettings, *, for_cine: bool = Fa
     )
 
 
-def _wall_filter(
+def wall_filter_in_force(
     acquisition: Acquisition, processing: ProcessingSettings
 ) -> tuple[str, tuple[str, ...]]:
     """Filter in force, and what there is to say about it."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..accuracy import erode, score_frame
 from ..dsp import bmode, flash, local_frequency, persistence
 from ..dsp import doppler as estimator
 from ..dsp.arrays import aligned_empty, aligned_zeros
 from ..dsp.kernels_picture import leave_out, mark_status, remembered
 from ..dsp.unwrap import Unwrapped, unwrap
-from ..frames import Acquisition, DopplerFrame, Float32, IqFrame, Status
+from ..frames import Acquisition, DopplerFrame, Float32, FlowTruth, IqFrame, Status
+from ..geometry import ImageGrid
 from ..settings import ProcessingSettings
 from .checks import Stopwatch
 from .estimates import Estimates, estimate
@@ -25,6 +28,9 @@ _LONGEST_MEMORY_S = 0.5
 _NOISE_PERCENTILE = 5.0
 # A note is due when more than this share of the flow is left out as a flash.
 _FLASH_SHARE = 0.5
+# No array has less noise than this below the bright end of its picture, and float32 ends here.
+_CLEANEST_DB = 130.0
+_SMALLEST_DB = -360.0
 _LOWEST_POWER_DB = -30.0
 # Level that stands for "no signal at all".
 _SILENCE_DB = -200.0
@@ -36,21 +42,17 @@ _KNOWN = int(Status.KEPT), int(Status.CORRECTED)
 
 
 def doppler(
-    iq: IqFrame,
-    processing: ProcessingSettings,
-    previous: DopplerFrame | None,
-    estimates: Estimates | None = None,
+    frame: IqFrame | Estimates, processing: ProcessingSettings, previous: DopplerFrame | None
 ) -> DopplerFrame:
     """Wall filter, velocity estimate, de-aliasing and grey picture of one frame.
 
     Parameters
     ----------
-    iq : IqFrame
+    frame : IqFrame or Estimates
+        Its samples, or what has been estimated from them with these settings.
     processing : ProcessingSettings
     previous : DopplerFrame or None
         The frame before; its folds, levels and averages carry on where it is recent and alike.
-    estimates : Estimates, optional
-        Of this frame with these settings, if they have been made already.
 
     Returns
     -------
@@ -60,9 +62,12 @@ def doppler(
     ------
     PipelineError
         IQ of the wrong shape, or not finite.
+    ValueError
+        Estimates that were made with other settings.
     """
-    if estimates is None:
-        estimates = estimate(iq, processing)
+    estimates = estimate(frame, processing) if isinstance(frame, IqFrame) else frame
+    if estimates.processing != processing:
+        raise ValueError("the estimates were made with other settings")
     iq, kind, maps = estimates.iq, estimates.kind, estimates.maps
     acquisition, watch, notes = iq.acquisition, Stopwatch(), list(estimates.notes)
     n_pulses, pixel_m = acquisition.n_pulses, acquisition.colour_grid.pixel_size_m
@@ -77,17 +82,20 @@ def doppler(
             maps = _without_gain(maps, acquisition)
         if processing.persistence_s > 0.0:
             maps = _persisted(maps, like, elapsed_s, processing.persistence_s, flashing)
-        floor_db = _followed(
-            bmode.level_db(maps.power, _NOISE_PERCENTILE),
-            None if like is None else like.noise_floor_db,
-            elapsed_s,
-        )
-        power_db = bmode.to_db(maps.power, floor_db, _LOWEST_POWER_DB)
         reference_db = _followed(
             bmode.reference_db(iq.bmode_power),
             None if like is None else like.bmode_reference_db,
             elapsed_s,
         )
+        floor_db = _followed(
+            bmode.level_db(maps.power, _NOISE_PERCENTILE),
+            None if like is None else like.noise_floor_db,
+            elapsed_s,
+        )
+        if floor_db != _SILENCE_DB:
+            # What rounding leaves of still, noiseless echoes is not flow.
+            floor_db = max(floor_db, reference_db - _CLEANEST_DB, _SMALLEST_DB)
+        power_db = bmode.to_db(maps.power, floor_db, _LOWEST_POWER_DB)
         bmode_db = bmode.to_db(iq.bmode_power, reference_db)
         if processing.speckle_reduction > 0.0:
             half_window = _speckle_window(acquisition.bmode_grid.pixel_size_m)
@@ -116,15 +124,13 @@ def doppler(
 
     velocity_m_s = aligned_empty(flow.shape)
     np.multiply(maps.velocity, np.float32(acquisition.nyquist_velocity_m_s), out=velocity_m_s)
-    truth_m_s, vessel_mask = (None, None)
-    if iq.truth is not None:
-        truth_m_s, vessel_mask = iq.truth.on(acquisition.colour_grid)
-    return DopplerFrame(
+    picture = DopplerFrame(
         index=iq.index,
         time_s=iq.time_s,
         received_s=iq.received_s,
         acquisition=acquisition,
         processing=processing,
+        wall_filter=kind,
         bmode_db=bmode_db,
         velocity_m_s=velocity_m_s,
         power_db=power_db,
@@ -134,22 +140,64 @@ def doppler(
         status=status,
         bmode_reference_db=reference_db,
         noise_floor_db=floor_db,
-        truth_m_s=truth_m_s,
-        vessel_mask=vessel_mask,
         frequency_factor=factor,
         stage_seconds={**estimates.stage_seconds, **watch.seconds},
         notes=tuple(notes),
     )
+    return picture if iq.truth is None else _with_truth(picture, iq.truth, previous)
+
+
+def _with_truth(
+    frame: DopplerFrame, truth: FlowTruth, previous: DopplerFrame | None
+) -> DopplerFrame:
+    """Add the known flow, and how far the frame is from it."""
+    grid = frame.acquisition.colour_grid
+    truth_m_s, vessel_mask = truth.on(grid)
+    return replace(
+        frame,
+        truth_m_s=truth_m_s,
+        vessel_mask=vessel_mask,
+        score=score_frame(
+            frame.velocity_m_s,
+            frame.fold,
+            truth_m_s,
+            _scored_region(vessel_mask, grid, previous),
+            frame.nyquist_velocity_m_s,
+            flow=frame.status != Status.NO_FLOW,
+            abstained=frame.status == Status.ABSTAINED,
+        ),
+    )
+
+
+def _scored_region(
+    vessel_mask: NDArray[np.bool_], grid: ImageGrid, previous: DopplerFrame | None
+) -> NDArray[np.bool_]:
+    """Vessels without a margin at their walls; as they mostly stand still, often made before."""
+    if (
+        previous is not None
+        and previous.score is not None
+        and previous.vessel_mask is not None
+        and previous.acquisition.colour_grid == grid
+        and np.array_equal(previous.vessel_mask, vessel_mask)
+    ):
+        return previous.score.region
+    return erode(vessel_mask, grid.pixel_size_m)
 
 
 def _without_gain(maps: estimator.DopplerMaps, acquisition: Acquisition) -> estimator.DopplerMaps:
     """Undo the receiver's gain over depth, so that its noise is the same everywhere."""
-    depth_m, gain_db = np.transpose(acquisition.depth_gain_db)
-    grid = acquisition.colour_grid
-    gain = 10.0 ** (-0.1 * np.interp(grid.range_positions_m, depth_m, gain_db))
     power = aligned_empty(maps.power.shape)
-    np.multiply(maps.power, gain[:, None].astype(np.float32), out=power)
+    undone = _undone_gain(acquisition.colour_grid, acquisition.depth_gain_db)
+    np.multiply(maps.power, undone, out=power)
     return replace(maps, power=power)
+
+
+@lru_cache(maxsize=4)
+def _undone_gain(grid: ImageGrid, depth_gain_db: tuple[tuple[float, float], ...]) -> Float32:
+    """Factor of the power that takes a gain over depth out again: (n_depths, n_lines)."""
+    depth_m, gain_db = np.transpose(depth_gain_db)
+    _, z_m = grid.positions_m()
+    return np.asarray(10.0 ** (-0.1 * np.interp(z_m, depth_m, gain_db)), np.float32)
 
 
 def _is_alike(previous: DopplerFrame | None, iq: IqFrame, processing: ProcessingSettings) -> bool:
@@ -158,6 +206,7 @@ def _is_alike(previous: DopplerFrame | None, iq: IqFrame, processing: Processing
         previous is not None
         and previous.time_s < iq.time_s
         and previous.acquisition == iq.acquisition
+        and previous.processing.f_number == processing.f_number
         and previous.processing.wall_filter == processing.wall_filter
         and previous.processing.wall_cutoff_m_s == processing.wall_cutoff_m_s
         and previous.processing.smoothing_m == processing.smoothing_m
@@ -189,6 +238,8 @@ def _persisted(
         power = bmode.from_db(like.power_db, like.noise_floor_db)
         before = estimator.DopplerMaps(velocity, power, like.bandwidth)
         maps = persistence.averaged(maps, before, persistence.weight(elapsed_s, time_constant_s))
+    elif flashing is not None:  # the estimates stay as they are
+        maps = estimator.DopplerMaps(maps.velocity.copy(), maps.power.copy(), maps.bandwidth.copy())
     if flashing is not None:
         for name in ("velocity", "power", "bandwidth"):
             kept = np.float32(0.0) if before is None else getattr(before, name)

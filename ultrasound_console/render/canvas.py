@@ -1,7 +1,8 @@
 """The canvas: three linked panels that show one frame.
 
 Left the conventional colour picture with its aliasing, in the middle where and how often it is
-folded, right the corrected picture, each over B-mode.
+folded, right the corrected picture, each over B-mode. The true velocity of a simulated source can
+be a fourth picture, in the colours of the corrected one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..frames import DopplerFrame
 from ..settings import DisplaySettings
 from .colour_maps import VELOCITY_MAPS
 from .colour_scale import AutomaticScale, fold_ticks, velocity_ticks
-from .painter import CORRECTED, FOLDS, Look, Painter, check_context
+from .painter import CORRECTED, FOLDS, TRUTH, Look, Painter, check_context
 from .strokes import Stroke, canvas_strokes, picture_strokes
 from .view import N_PANELS, Rect, Tick, View
 
@@ -148,7 +149,7 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         self._frame = frame
         self._to_upload = True
         self._scale.update(frame)
-        self._set_view(self._view.showing(_extent_m(frame)))
+        self._set_view(self._view.showing(_extent_m(frame)).parted(self._n_panels()))
         self._labels_may_have_changed()
         self.update()
 
@@ -163,6 +164,7 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         """Change how the frame is shown; touches no plane."""
         if display != self._display:
             self._display = display
+            self._set_view(self._view.parted(self._n_panels()))
             self._labels_may_have_changed()
             self.update()
 
@@ -230,12 +232,16 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         return None if self._frame is None else self._limits_m_s(self._frame, panel)
 
     def _limits_m_s(self, frame: DopplerFrame, panel: int) -> tuple[float, float]:
-        if panel == CORRECTED:
+        if panel in (CORRECTED, TRUTH):
             high = self._display.colour_scale_m_s or self._scale.scale_m_s
             return -high, high
         nyquist = frame.nyquist_velocity_m_s
         baseline = self._display.baseline * nyquist
         return baseline - nyquist, baseline + nyquist
+
+    def _n_panels(self) -> int:
+        has_truth = self._frame is not None and self._frame.score is not None
+        return N_PANELS + (has_truth and self._display.truth)
 
     # Drawing
 
@@ -253,6 +259,8 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
             if self._to_upload:
                 self._painter.upload(frame)
                 self._to_upload, self._to_report = False, frame.index
+            if self._view.n_panels > TRUTH:
+                self._painter.upload_truth(frame)
             look = self._look(frame)
         self._painter.paint(self._view, self.pixel_scale, look, *self._current_lines(frame))
 
@@ -268,7 +276,7 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         key = self._labels, grids, self._cursor_m
         if key != self._lines_key:
             self._lines_key = key
-            bar_ticks = tuple(self.bar_ticks(panel) for panel in range(N_PANELS))
+            bar_ticks = tuple(self.bar_ticks(panel) for panel in range(self._view.n_panels))
             self._lines = (
                 picture_strokes(self._view, grids, self._cursor_m),
                 canvas_strokes(self._view, bar_ticks if frame else ()),
@@ -277,7 +285,7 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
 
     def _look(self, frame: DopplerFrame) -> Look:
         nyquist = frame.nyquist_velocity_m_s
-        limits = (self._limits_m_s(frame, panel) for panel in range(N_PANELS))
+        limits = (self._limits_m_s(frame, panel) for panel in range(self._view.n_panels))
         return Look(
             display=self._display,
             power_db=frame.processing.flow_power_db - self._display.colour_gain_db,

@@ -23,9 +23,12 @@ from .colour_maps import FOLD_MAP
 from .strokes import Stroke, stroke_mesh
 from .view import N_PANELS, Rect, View
 
-CONVENTIONAL, FOLDS, CORRECTED = range(N_PANELS)
+CONVENTIONAL, FOLDS, CORRECTED, TRUTH = range(N_PANELS + 1)
 
-_FRAGMENTS = ("conventional.frag", "folds.frag", "corrected.frag")
+_FRAGMENTS = ("conventional.frag", "folds.frag", "corrected.frag", "corrected.frag")
+_BAR_FRAGMENTS = ("velocity_bar.frag", "fold_bar.frag", "velocity_bar.frag", "velocity_bar.frag")
+# Powers of the true picture, beyond any threshold: shown inside the vessels, and not outside.
+_SHOWN_DB, _HIDDEN_DB = 1e3, -1e3
 _HATCH_PX = 7.0
 _POLAR_COLUMNS = 64
 
@@ -176,6 +179,8 @@ class Painter:
         self._bmode_db = gloo.Texture2D((2, 2, 1), internalformat="r32f", interpolation="linear")
         self._flow = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
         self._packed = np.zeros((2, 2, 4), np.float32)
+        self._truth = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
+        self._truth_of: DopplerFrame | None = None
         self._velocity_map = gloo.Texture2D((1, 256, 3), interpolation="linear")
         self._velocity_table: NDArray[np.uint8] | None = None
         self._fold_map = gloo.Texture2D(FOLD_MAP[None])
@@ -189,8 +194,7 @@ class Painter:
         self._pictures: dict[tuple[str, str], tuple[_Program, ...]] = {}
         self._kinds = ("", "")
         corners = gloo.VertexBuffer(np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32))
-        fragments = ("velocity_bar.frag", "fold_bar.frag", "velocity_bar.frag")
-        self._bars = tuple(_Program("bar.vert", fragment) for fragment in fragments)
+        self._bars = tuple(_Program("bar.vert", fragment) for fragment in _BAR_FRAGMENTS)
         for program in self._bars:
             program.set(a_corner=corners, **self._textures)
         self._picture_lines, self._canvas_lines = _Lines(), _Lines()
@@ -209,6 +213,17 @@ class Painter:
         status[...] = frame.status
         self._flow.set_data(self._packed)
 
+    def upload_truth(self, frame: DopplerFrame) -> None:
+        """Send the true velocity, once, of a frame that has been uploaded and has one."""
+        if frame is self._truth_of or frame.vessel_mask is None:
+            return
+        self._truth_of = frame
+        packed = np.zeros_like(self._packed)
+        packed[..., 1] = np.where(frame.vessel_mask, _SHOWN_DB, _HIDDEN_DB)
+        packed[..., 2] = frame.truth_m_s
+        packed[..., 2] /= frame.nyquist_velocity_m_s
+        self._truth.set_data(packed)
+
     def _place(self, bmode_grid: ImageGrid, colour_grid: ImageGrid) -> None:
         """Make meshes and programs fit the grids."""
         self._grids = bmode_grid, colour_grid
@@ -221,6 +236,8 @@ class Painter:
             )
         meshes = [gloo.VertexBuffer(grid_mesh(grid)) for grid in self._grids]
         grid_uniforms = _grid_uniforms("bmode", bmode_grid) | _grid_uniforms("colour", colour_grid)
+        *_, truth = self._pictures[self._kinds]
+        truth.set(u_flow=self._truth)
         for i, program in enumerate(self._pictures[self._kinds]):
             own = min(i, 1)
             program.set(a_index=meshes[own], **grid_uniforms)
@@ -271,7 +288,7 @@ class Painter:
         if look is not None:
             self._set_look(look, view, pixel_scale)
             bmode, *colour = self._pictures[self._kinds]
-            for panel in range(N_PANELS):
+            for panel in range(view.n_panels):
                 viewport(view.picture_rect(panel))
                 bmode.draw("triangle_strip")
                 colour[panel].draw("triangle_strip")
@@ -279,7 +296,7 @@ class Painter:
                 self._bars[panel].draw("triangle_strip")
         gloo.set_state(blend=True, blend_func=("src_alpha", "one_minus_src_alpha", "zero", "one"))
         self._picture_lines.load(picture_strokes)
-        for panel in range(N_PANELS):
+        for panel in range(view.n_panels):
             viewport(view.picture_rect(panel))
             self._picture_lines.draw(view.picture_rect(panel), pixel_scale)
         self._canvas_lines.load(canvas_strokes)
@@ -316,7 +333,7 @@ class Painter:
         }
         bmode, *colour = self._pictures[self._kinds]
         bmode.set(**values)
-        for panel in range(N_PANELS):
+        for panel in range(view.n_panels):
             values["u_limits"] = look.limits[panel]
             colour[panel].set(**values)
             self._bars[panel].set(**values)

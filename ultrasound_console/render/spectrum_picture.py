@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPen, QPolygonF
 
+from .. import BANNER
 from ..dsp import bmode
 from ..dsp.spectrum import Spectra
 from ..dsp.trace import Trace
@@ -20,17 +20,17 @@ _SIZE = (960, 480)
 _PLOT = QRectF(72.0, 64.0, 868.0, 368.0)
 _RANGE_DB = 30.0
 _INK, _PAPER = QColor("#d8dce2"), QColor("#101317")
-_ENVELOPE, _MEAN = QColor("#ffb000"), QColor("#40c4ff")
+_TRACES = (("envelope", QColor("#ffb000")), ("mean", QColor("#40c4ff")))
 _STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
 def save_picture(path: Path, spectra: Spectra, line: Trace, titles: Sequence[str]) -> None:
-    """Draw grey spectra, the envelope in amber and the mean in blue, with axes in cm/s and s.
+    """Draw grey spectra with both traces, axes in cm/s and s, a legend and the banner.
 
     Parameters
     ----------
     path : Path
-        Of a PNG.
+        A PNG is written, whatever the name ends in.
     spectra : Spectra
     line : Trace
     titles : sequence of str
@@ -56,8 +56,9 @@ def save_picture(path: Path, spectra: Spectra, line: Trace, titles: Sequence[str
     painter.drawImage(_PLOT, _grey(spectra))
     axes = _Axes(spectra)
     axes.draw(painter)
+    _write_foot(painter)
     painter.setClipRect(_PLOT)
-    for values, colour in ((line.envelope_m_s, _ENVELOPE), (line.mean_m_s, _MEAN)):
+    for values, (_, colour) in zip((line.envelope_m_s, line.mean_m_s), _TRACES, strict=True):
         painter.setPen(QPen(colour, 2.0))
         for run in _runs(values):
             points = [axes.point(line.time_s[k], values[k]) for k in run]
@@ -65,14 +66,21 @@ def save_picture(path: Path, spectra: Spectra, line: Trace, titles: Sequence[str
             painter.drawPoints(QPolygonF(points))
     painter.end()
     del app
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.touch()  # says in plain words why it cannot, where Qt does not
-    try:
-        if not image.save(str(part), "PNG"):  # type: ignore[call-overload]
-            raise OSError(errno.EIO, "the picture cannot be written", str(path))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    if not image.save(str(path), "PNG"):  # type: ignore[call-overload]
+        raise OSError(errno.EIO, "the picture cannot be written", str(path))
+
+
+def _write_foot(painter: QPainter) -> None:
+    """Banner on the left, and on the right what the colours mean."""
+    baseline = _PLOT.bottom() + 40.0
+    painter.setPen(_INK)
+    painter.drawText(QPointF(_PLOT.left(), baseline), BANNER)
+    right = _PLOT.right() - 40.0
+    for name, colour in _TRACES:
+        right -= painter.fontMetrics().horizontalAdvance(name)
+        painter.setPen(colour)
+        painter.drawText(QPointF(right, baseline), name)
+        right -= 16.0
 
 
 def _grey(spectra: Spectra) -> QImage:

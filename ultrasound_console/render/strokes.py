@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import ImageGrid
-from .view import N_PANELS, Rect, Tick, View
+from .view import Rect, Tick, View
 
 Colour = tuple[float, float, float, float]
 
@@ -123,7 +123,7 @@ def picture_strokes(
 def canvas_strokes(view: View, bar_ticks: tuple[tuple[Tick, ...], ...]) -> list[Stroke]:
     """Make the lines around the pictures, in pixels from the canvas's top left corner."""
     strokes = []
-    for panel in range(N_PANELS):
+    for panel in range(view.n_panels):
         if panel > 0:
             x = view.panel_rect(panel).x + 0.5
             strokes.append(Stroke(((x, 0), (x, view.height_px)), FRAME))

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 N_PANELS = 3
+"""Conventional, segmentation, de-aliased; the truth can be a fourth."""
 
 TITLE_PX = 28
 """Room above each picture for its title."""
@@ -87,6 +88,7 @@ class View:
         1 shows all of the extent.
     center_m : tuple of float
         (x, z) in the middle of each picture; kept so that the picture stays filled.
+    n_panels : int
     """
 
     width_px: int
@@ -94,6 +96,7 @@ class View:
     extent_m: tuple[float, float, float, float] = (-0.02, 0.02, 0.0, 0.04)
     zoom: float = 1.0
     center_m: tuple[float, float] = (0.0, 0.0)
+    n_panels: int = N_PANELS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", min(max(self.zoom, 1.0), MAX_ZOOM))
@@ -103,13 +106,13 @@ class View:
 
     def panel_rect(self, panel: int) -> Rect:
         """Return all that belongs to a panel: title, picture, bar, and the first one's ruler."""
-        cell = (self.width_px - RULER_PX) / N_PANELS
+        cell = (self.width_px - RULER_PX) / self.n_panels
         left = 0 if panel == 0 else RULER_PX + round(panel * cell)
         return Rect(left, 0, RULER_PX + round((panel + 1) * cell) - left, self.height_px)
 
     def picture_rect(self, panel: int) -> Rect:
         """Return where a panel draws its picture; the same size in every panel."""
-        cell = (self.width_px - RULER_PX) / N_PANELS
+        cell = (self.width_px - RULER_PX) / self.n_panels
         left = RULER_PX + round(panel * cell) + _EDGE_PX
         width = max(_SMALLEST_PICTURE_PX, math.floor(cell) - _EDGE_PX - BAR_ROOM_PX)
         height = max(_SMALLEST_PICTURE_PX, self.height_px - TITLE_PX - _EDGE_PX)
@@ -155,7 +158,7 @@ class View:
 
     def position_m(self, x_px: float, y_px: float) -> tuple[int, float, float] | None:
         """Return panel and place in the body under a point, or None beside the pictures."""
-        for panel in range(N_PANELS):
+        for panel in range(self.n_panels):
             if self.picture_rect(panel).contains(x_px, y_px):
                 return panel, *self._metres(panel, x_px, y_px)
         return None
@@ -196,13 +199,18 @@ class View:
         """Return the same zoom over another extent."""
         return replace(self, extent_m=extent_m)
 
+    def parted(self, n_panels: int) -> View:
+        """Return the same zoom in another number of panels."""
+        return replace(self, n_panels=n_panels)
+
     def fitted(self) -> View:
         """Return a view of all of the extent."""
         return replace(self, zoom=1.0)
 
     def zoomed(self, factor: float, x_px: float, y_px: float) -> View:
         """Magnify about a point of any picture: what is under it stays there, where it can."""
-        panel = next((i for i in range(N_PANELS) if self.panel_rect(i).contains(x_px, y_px)), 0)
+        panels = range(self.n_panels)
+        panel = next((i for i in panels if self.panel_rect(i).contains(x_px, y_px)), 0)
         x_m, z_m = self._metres(panel, x_px, y_px)
         zoom = min(max(self.zoom * factor, 1.0), MAX_ZOOM)
         shrink = self.zoom / zoom

@@ -47,6 +47,7 @@ def random_scene(seed: int) -> Scene:
         tissue,
         blood_db=float(rng.uniform(-46.0, -36.0)),
         noise_db=float(rng.uniform(-64.0, -56.0)),
+        about=f"Vessels drawn from the number {seed}",
         seed=int(rng.integers(1 << 31)),
     )
 

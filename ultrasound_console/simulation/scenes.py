@@ -37,6 +37,8 @@ class Scene:
         Depths that hold the flow.
     steering_rad : float or None
         Steering that the scene begins with; None takes what is set.
+    about : str
+        What there is to see, in a few words.
     seed : int
     """
 
@@ -48,6 +50,7 @@ class Scene:
     noise_db: float = -57.0
     colour_range_m: tuple[float, float] = (6e-3, 30e-3)
     steering_rad: float | None = None
+    about: str = ""
     seed: int = 1
 
     @property
@@ -170,6 +173,7 @@ _ALL = (
         "femoral-bifurcation",
         (Solved("femoral-bifurcation", _FEMORAL, FEMORAL, 5.1e-3, 0.95),),
         GROIN,
+        about="Common femoral artery parting into the superficial and the deep one",
     ),
     Scene(
         "straight-tube",
@@ -180,6 +184,7 @@ _ALL = (
             ),
         ),
         PLAIN,
+        about="Steady parabolic flow in a tube of a phantom",
     ),
     Scene(
         "stenosis",
@@ -189,12 +194,16 @@ _ALL = (
             ),
         ),
         GROIN_WITH_PLAQUE,
+        about="Calcified plaque with its shadow, and the jet behind it",
         seed=3,
     ),
     Scene(
         "carotid-bifurcation",
         (Solved("carotid-bifurcation", _CAROTID, CAROTID, 4.4e-3, 1.0, branch=EXTERNAL_CAROTID),),
         NECK,
+        about="Common carotid artery parting into the external and the internal one",
+        noise_db=-53.0,
+        colour_range_m=(6e-3, 27e-3),
         seed=4,
     ),
     Scene(
@@ -205,28 +214,35 @@ _ALL = (
         ),
         GROIN,
         steering_rad=math.radians(20.0),
+        about="Femoral artery over its vein: true directions that differ",
         seed=5,
     ),
     Scene(
         "tortuous",
         (Solved("tortuous", _winding(17.5, 2.7, 4.5, 30.0), FEMORAL, 3.0e-3, 1.0),),
         GROIN,
+        about="Winding artery: the direction to the beam turns along it",
+        noise_db=-55.0,
+        colour_range_m=(7e-3, 28e-3),
         seed=6,
     ),
     Scene(
         "spinning-jet",
         (Solved("spinning-jet", _SAC, CAROTID, 2.1e-3, 1.1, viscosity_m2_s=7e-6),),
         GROIN,
+        about="Jet into a sac between two vortices",
+        colour_range_m=(8e-3, 29e-3),
         seed=7,
     ),
     Scene(
         "rotating-disc",
         (ClosedForm(Disc((0.0, 19e-3), 9e-3), peak_speed_m_s=0.35),),
         PLAIN,
-        blood_db=-6.0,
-        noise_db=-20.0,
+        blood_db=-22.0,
+        noise_db=-36.0,
         colour_range_m=(8e-3, 30e-3),
         steering_rad=0.0,
+        about="Disc that turns: a velocity that rises along x only",
     ),
 )
 SCENES: dict[str, Scene] = {scene.name: scene for scene in _ALL}

@@ -164,7 +164,7 @@ GROIN = Tissue(
 GROIN_WITH_PLAQUE = replace(
     GROIN,
     inclusions=(
-        Inclusion((-5.6e-3, 19.9e-3), (1.9e-3, 0.45e-3), math.radians(-4.0)),
+        Inclusion((-5.6e-3, 19.75e-3), (1.9e-3, 0.62e-3), math.radians(-4.0)),
         Inclusion((-2.9e-3, 20.3e-3), (0.7e-3, 0.3e-3), math.radians(10.0), level_db=2.0),
     ),
 )

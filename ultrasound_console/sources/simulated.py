@@ -25,8 +25,14 @@ SCENES: tuple[str, ...] = tuple(_SCENES)
 RANDOM = "random:"
 
 
-def _scene(name: str) -> Scene:
-    """Find a scene by name, or draw it."""
+def find_scene(name: str) -> Scene:
+    """Find a scene by name, or draw it.
+
+    Raises
+    ------
+    SourceError
+        No scene of that name.
+    """
     if name in _SCENES:
         return _SCENES[name]
     digits = name.removeprefix(RANDOM)
@@ -57,7 +63,7 @@ class SimulatedSource:
 
     def __init__(self, scene: str, *, real_time: bool = True) -> None:
         try:
-            self._scan = Scan(_scene(scene))
+            self._scan = Scan(find_scene(scene))
         except AssetError as error:
             raise SourceError(f"{SIMULATED}{scene}: {error}") from error
         self._real_time = real_time

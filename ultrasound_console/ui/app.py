@@ -62,7 +62,7 @@ class RunOptions:
     stats: Path | None = None
 
 
-class _CannotStartError(Exception):
+class CannotStartError(Exception):
     """The window cannot be opened here; the message is the one line the user sees."""
 
 
@@ -83,10 +83,9 @@ def run_console(options: RunOptions) -> int:
     store.change(**options.changes)
     store.commit()
     try:
-        application = _application()
-        _check_opengl()
+        application = start_application()
         window = _window(application, store)
-    except _CannotStartError as error:
+    except CannotStartError as error:
         return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
     return _Run(options, window).until_closed(application)
 
@@ -187,19 +186,31 @@ class _Run:
         }
 
 
+def start_application() -> QApplication:
+    """Make the application, with what has to be set before it, or take the one that runs.
+
+    Raises
+    ------
+    CannotStartError
+        Libraries, a display or OpenGL are missing.
+    """
+    application = _application()
+    _check_opengl()
+    return application
+
+
 def _application() -> QApplication:
-    """Make the application, with what has to be set before it."""
     if sys.platform == "linux":
         for check in (check_libraries(), check_display(os.environ)):
             if not check.ok:
-                raise _CannotStartError(f"{check.detail}. Try: {check.remedy}")
+                raise CannotStartError(f"{check.detail}. Try: {check.remedy}")
     try:
         from PySide6.QtCore import qInstallMessageHandler
         from PySide6.QtWidgets import QApplication
 
         from ..render.canvas import prepare_opengl
     except ImportError as error:
-        raise _CannotStartError(str(error)) from error
+        raise CannotStartError(str(error)) from error
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running
@@ -229,7 +240,7 @@ def _check_opengl() -> None:
     context, surface = QOpenGLContext(), QOffscreenSurface()
     surface.create()
     if not (context.create() and context.makeCurrent(surface)):
-        raise _CannotStartError("this display has no OpenGL")
+        raise CannotStartError("this display has no OpenGL")
     context.doneCurrent()
 
 
@@ -243,7 +254,7 @@ def _window(application: QApplication, store: SettingsStore) -> MainWindow:
     try:
         return MainWindow(store)
     except RenderError as error:
-        raise _CannotStartError(str(error)) from error
+        raise CannotStartError(str(error)) from error
 
 
 def _number(value: Value | None) -> float | None:

@@ -72,7 +72,7 @@ GROUPS = {
         "interpolate",
     ),
     "TGC": TGC,
-    "System": ("compute",),
+    "System": ("compute", "truth"),
 }
 
 COLUMN_WIDTH_PX = 280
@@ -86,11 +86,12 @@ FORMED_WHEN_ACQUIRED = {"f_number", *(name for name, _ in specs(AcquisitionSetti
 
 FROZEN = "Frozen: press Space to resume, then change what is acquired."
 ONLY_RECORDINGS = "Only for recordings."
+ONLY_SIMULATED = "Only for simulated sources."
 SET_BY_RECORDING = "Set when the recording was made."
 LOCKED_FOR_RECORDINGS = dict.fromkeys(
     ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles"),
     SET_BY_RECORDING,
-)
+) | {"truth": ONLY_SIMULATED}
 
 
 class Arrangement(StrEnum):

@@ -20,18 +20,20 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from ..frames import DopplerFrame
 from ..render.canvas import PanelCanvas
-from ..render.view import N_PANELS, RULER_PX, Tick
+from ..render.view import RULER_PX, Tick
 from . import theme
-from .readout import badges_of, readout_at
+from .readout import badges_of, readout_at, truth_lines
 
 TITLES = (
     "Conventional colour Doppler",
     "Segmentation: aliasing found",
     "De-aliased colour Doppler",
+    "True velocity",
 )
-UNITS = ("cm/s", "folds", "cm/s")
+UNITS = ("cm/s", "folds", "cm/s", "cm/s")
 _MAIN = 2
 _LINE_PX = 20
+_TRUTH_PX = 32
 _GAP_PX = 6
 _PAD_PX = 5
 _TICK_GAP_PX = 5
@@ -173,9 +175,11 @@ class PanelLabels:
 
     def __init__(self, canvas: PanelCanvas) -> None:
         self._canvas = canvas
+        self._has_truth = False
         native: QWidget = canvas.native
         self.titles, self.bars, self.badges, self.readouts = [], [], [], []
-        for panel in range(N_PANELS):
+        self.truths: list[Caption] = []
+        for panel in range(len(TITLES)):
             main = panel == _MAIN
             title = QLabel(TITLES[panel], native)
             title.setObjectName(f"title_{panel}")
@@ -186,6 +190,9 @@ class PanelLabels:
             self.titles.append(title)
             self.bars.append(TickLabels(native, f"scale_{panel}", Qt.AlignmentFlag.AlignLeft))
             self.badges.append(Caption(native, f"badge_{panel}", n_lines=1 + (panel == _MAIN)))
+            truth = Caption(native, f"truth_{panel}", n_lines=2, size_px=theme.SMALL_PX)
+            truth.tint(theme.CAPTION)
+            self.truths.append(truth)
             self.readouts.append(Caption(native, f"readout_{panel}", size_px=13))
         self.ruler = TickLabels(native, "ruler", Qt.AlignmentFlag.AlignRight)
         canvas.labels_changed.connect(self.place)
@@ -198,8 +205,13 @@ class PanelLabels:
         # Below the body where the panel leaves room there, otherwise over its lower end.
         picture = canvas.picture_rect(0)
         _, end_px = canvas.pixel(0, 0.0, canvas.view.extent_m[3])
-        below = min(round(end_px) + _GAP_PX, picture.bottom - 3 * _LINE_PX - _GAP_PX)
-        for panel in range(N_PANELS):
+        readout = 2 * _LINE_PX + self._has_truth * _TRUTH_PX
+        below = min(round(end_px) + _GAP_PX, picture.bottom - readout - _LINE_PX - _GAP_PX)
+        n_panels = canvas.view.n_panels
+        for panel, label in enumerate(zip(self.titles, self.bars, strict=True)):
+            for part in label:
+                part.setVisible(panel < n_panels)
+        for panel in range(n_panels):
             room = canvas.title_rect(panel)
             self.titles[panel].setGeometry(room.x, room.y, room.width, room.height)
             bar, picture = canvas.bar_rect(panel), canvas.picture_rect(panel)
@@ -212,7 +224,8 @@ class PanelLabels:
             self.bars[panel].show_ticks(canvas.bar_ticks(panel), UNITS[panel])
             width = picture.width - 4
             self.badges[panel].place(picture.x + 2, below, width)
-            self.readouts[panel].place(picture.x + 2, below + 2 * _LINE_PX, width)
+            self.truths[panel].place(picture.x + 2, below + 2 * _LINE_PX, width)
+            self.readouts[panel].place(picture.x + 2, below + readout, width)
         picture = canvas.picture_rect(0)
         top = picture.y - 8
         self.ruler.setGeometry(0, top, RULER_PX + 2, picture.bottom + 8 - top)
@@ -220,15 +233,21 @@ class PanelLabels:
 
     def show_frame(self, frame: DopplerFrame | None) -> None:
         """Sum up what the panels show."""
+        has_truth = frame is not None and frame.score is not None
+        if has_truth != self._has_truth:
+            self._has_truth = has_truth
+            self.place()
         if frame is None:
-            for badge in self.badges:
-                badge.say("")
+            for caption in (*self.badges, *self.truths):
+                caption.say("")
             return
         badges = badges_of(frame)
         self.badges[0].say(badges.aliased)
         self.badges[1].say(badges.folds)
         self.badges[_MAIN].say(badges.outcome)
         self.badges[_MAIN].tint(theme.WARNING if badges.caution else theme.ACCENT)
+        for truth, line in zip(self.truths, truth_lines(frame), strict=False):
+            truth.say(line)
         self.show_cursor()
 
     def show_cursor(self) -> None:
@@ -237,5 +256,5 @@ class PanelLabels:
         lines = ("", "", "")
         if frame is not None and cursor_m is not None:
             lines = readout_at(frame, *cursor_m).lines()
-        for readout, line in zip(self.readouts, lines, strict=True):
+        for readout, line in zip(self.readouts, lines, strict=False):
             readout.say(line)

@@ -15,10 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from .. import BANNER
 from ..status import EngineStatus
 from . import theme
 
-BANNER = "Research software. Not a medical device. Not for diagnosis."
 STATUS_HEIGHT_PX = 24
 _READ_MS = 8000
 _LONGEST = 300

@@ -173,6 +173,42 @@ def badges_of(frame: DopplerFrame) -> Badges:
     return Badges(aliased, found, _with_notes(outcome, frame), caution=False)
 
 
+def truth_lines(frame: DopplerFrame) -> tuple[str, str, str]:
+    """One line for each panel on how far the shown flow is from the truth; empty without one.
+
+    The measured velocity, what the true folds would leave, the corrected velocity.
+    """
+    score = frame.score
+    if score is None:
+        return "", "", ""
+    shown = score.shown
+    if not shown.n_pixels:
+        return "", "truth: no flow is shown inside the vessels", ""
+    raw = shown.aliased_share, shown.measured_rms_nyquist, shown.measured_bias_nyquist
+    corrected = shown.wrong_share, shown.corrected_rms_nyquist, shown.corrected_bias_nyquist
+    where, best = _percent(score.shown_share), shown.oracle_rms_nyquist
+    nyquist_m_s = frame.nyquist_velocity_m_s
+    return (
+        _distance_text(*raw, nyquist_m_s),
+        f"truth: flow in {where} of vessels, best rms {best:.2f} v_N",
+        _distance_text(*corrected, nyquist_m_s),
+    )
+
+
+def _distance_text(wrong: float, rms: float, bias: float, nyquist_m_s: float) -> str:
+    return (
+        f"truth: wrong folds {_fine_percent(wrong)}, rms {rms:.2f} v_N, "
+        f"bias {velocity_text(bias * nyquist_m_s)}"
+    )
+
+
+def _fine_percent(share: float) -> str:
+    """Percent with one decimal below ten; a share that is not zero never reads as zero."""
+    if 0.0 < share < 0.0005:
+        return "<0.1 %"
+    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
+
+
 def _with_notes(text: str, frame: DopplerFrame) -> str:
     """Text and the notes of the frame behind it."""
     mark = "; " if ":" in text else ": "

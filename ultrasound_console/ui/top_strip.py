@@ -148,11 +148,8 @@ class TopStrip(QWidget):
 
 def _wall_text(frame: DopplerFrame) -> str:
     """Name of the filter in force, and from where on it passes half the power."""
-    n_pulses, nyquist_m_s = frame.acquisition.n_pulses, frame.nyquist_velocity_m_s
-    processing = frame.processing
-    requested_prf = processing.wall_cutoff_m_s / (2.0 * nyquist_m_s)
-    kind = wall_filter.in_force(processing.wall_filter, requested_prf, n_pulses)
-    cutoff_prf = wall_filter.cutoff(kind, n_pulses)
+    kind, nyquist_m_s = frame.wall_filter, frame.nyquist_velocity_m_s
+    cutoff_prf = wall_filter.cutoff(kind, frame.acquisition.n_pulses)
     if cutoff_prf == 0.0:
         return kind
     cutoff_cm_s, cutoff_hz = 200.0 * cutoff_prf * nyquist_m_s, cutoff_prf * frame.acquisition.prf_hz
