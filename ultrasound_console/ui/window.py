@@ -230,7 +230,7 @@ class MainWindow(QMainWindow):
         if state is State.PREPARING and status.compiling:
             self.message.say_progress(
                 f"First start: compiling for this processor, kernel {status.n_compiled + 1} "
-                f"({status.compiling}). About half a minute, once."
+                f"({status.compiling}). Up to a minute, once."
             )
         elif state is not State.PREPARING:
             self.message.end_progress()
