@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +18,7 @@ from ..accuracy import Accuracy, Counts, FoldError, score
 from ..frames import Acquisition, DopplerFrame, Status
 from ..geometry import ImageGrid
 from ..settings import Settings
+from .whole_file import whole_file
 
 PLANES_FLOAT32 = ("velocity_m_s", "corrected_m_s", "power_db", "bandwidth", "confidence")
 FRAME_FIGURES = (
@@ -51,11 +51,9 @@ class ResultsWriter:
     """
 
     def __init__(self, path: Path, acquisition: Acquisition, settings: Settings) -> None:
-        self._path = path
-        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
         self._acquisition = acquisition
-        self._part.touch()  # says in plain words why it cannot, where h5py does not
-        self._file = h5py.File(self._part, "w")
+        self._whole = whole_file(path)
+        self._file = h5py.File(self._whole.__enter__(), "w")
         self._n_frames = 0
         self._total = Accuracy()
         self._shown = Counts()
@@ -74,10 +72,7 @@ class ResultsWriter:
         if self.summary:
             self._file.attrs["accuracy"] = json.dumps(self.summary)
         self._file.close()
-        if kind is None:
-            self._part.replace(self._path)
-        else:
-            self._part.unlink(missing_ok=True)
+        self._whole.__exit__(kind, error, trace)
 
     def append(self, frame: DopplerFrame) -> None:
         """Add one frame.
