@@ -17,8 +17,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from ..declared import Value, specs
 from ..frames import Acquisition
-from ..settings import SPECS, TGC, AcquisitionSettings, Settings, Value, specs
+from ..settings import SPECS, TGC, AcquisitionSettings, Settings
 from . import theme
 from .controls import HEIGHT_PX, make_control
 from .steps import prf_steps, prf_text
@@ -27,15 +28,16 @@ EVERYDAY = (
     "prf_hz",
     "colour_scale_m_s",
     "baseline",
-    "invert",
     "colour_gain_db",
     "wall_filter",
+    "persistence_s",
     "dealias",
     "overlay_opacity",
     "write_priority",
     "bmode_gain_db",
 )
 """Always in sight; the strip adds as many of the others as there is room for."""
+_STRIP_ORDER = ("Colour", "De-alias", "B-mode", "Acquire", "System")
 
 GROUPS = {
     "Acquire": (
@@ -281,8 +283,8 @@ class ControlPanel(QWidget):
         grid.setContentsMargins(8, 6, 8, 6)
         grid.addWidget(self.controls["prf_hz"], 0, 0)
         grid.addWidget(self.prf_readout, 1, 0)
-        rest = (name for names in reversed(GROUPS.values()) for name in names)
-        names = [*EVERYDAY[1:], *(name for name in rest if name not in {*EVERYDAY, *TGC})]
+        rest = (name for title in _STRIP_ORDER for name in GROUPS[title])
+        names = [*EVERYDAY[1:], *(name for name in rest if name not in EVERYDAY)]
         # The PRF and what became of it take the first column; the last slot is for "more".
         n_rows = max(2, math.ceil(len(EVERYDAY) / (self._n_columns - 1)))
         n_slots = n_rows * (self._n_columns - 1)

@@ -16,7 +16,8 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from ..settings import SPECS, Switch, Value
+from ..declared import Switch, Value
+from ..settings import SPECS
 from . import theme
 from .steps import Steps, declared_steps
 
@@ -165,24 +166,22 @@ class Control(QWidget):
         super().changeEvent(event)
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the bar with its label and value."""
-        del event
-        painter = QPainter(self)
+    def _paint_ground(self, painter: QPainter) -> QRectF:
+        """Paint what lies under the value; return its frame."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.RAISED))
         painter.drawRoundedRect(frame, 4, 4)
-        self._paint_value(painter, frame)
+        return frame
+
+    def _paint_edge(self, painter: QPainter, frame: QRectF) -> None:
+        """Paint the border, the label and the value in words."""
         edge = theme.ACCENT if self.hasFocus() else theme.QUIET if self._hovered else theme.LINE
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(edge), 2.0 if self.hasFocus() else 1.0))
         painter.drawRoundedRect(frame, 4, 4)
         self._paint_text(painter)
-
-    def _paint_value(self, painter: QPainter, frame: QRectF) -> None:
-        raise NotImplementedError
 
     def _paint_text(self, painter: QPainter) -> None:
         inside = self.rect().adjusted(_PAD_PX, 0, -_PAD_PX, 0)
@@ -241,7 +240,11 @@ class SliderControl(Control):
         text = self.steps.text(self.value)
         return QFontMetrics(theme.font()).horizontalAdvance(text) + _PAD_PX
 
-    def _paint_value(self, painter: QPainter, frame: QRectF) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the bar with its label and value."""
+        del event
+        painter = QPainter(self)
+        frame = self._paint_ground(painter)
         at = self.x_px(self.steps.position(self.value))
         start = self.x_px(self.steps.origin) if self.steps.origin else frame.left()
         enabled = self.isEnabled()
@@ -258,7 +261,7 @@ class SliderControl(Control):
         if self.steps.origin:
             painter.setPen(QPen(QColor(theme.FAINT), 1.0))
             painter.drawLine(QPointF(start, frame.bottom() - 5), QPointF(start, frame.bottom()))
-        painter.setPen(Qt.PenStyle.NoPen)
+        self._paint_edge(painter, frame)
 
 
 class SwitchControl(Control):
@@ -284,10 +287,15 @@ class SwitchControl(Control):
         self.give(not self.value)
         self._finish()
 
-    def _paint_value(self, painter: QPainter, frame: QRectF) -> None:
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the field, lit while on."""
+        del event
+        painter = QPainter(self)
+        frame = self._paint_ground(painter)
         if self.value:
             painter.setBrush(QColor(theme.ACCENT_FILL if self.isEnabled() else theme.LINE))
             painter.drawRoundedRect(frame, 4, 4)
+        self._paint_edge(painter, frame)
 
 
 def make_control(name: str, value: Value, default: Value) -> Control:
