@@ -5,7 +5,8 @@ import json
 import pytest
 
 from ultrasound_console.assets import AssetError, probe_file, probe_names
-from ultrasound_console.settings import SPECS, AcquisitionSettings, SettingError
+from ultrasound_console.declared import SettingError
+from ultrasound_console.settings import SPECS, AcquisitionSettings
 from ultrasound_console.simulation.probes import load_probe, read_probe
 from ultrasound_console.simulation.scenes import EDGE_M
 

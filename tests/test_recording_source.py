@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import C_M_S, FC_HZ, FS_HZ, N_PULSES, N_SAMPLES, PRF_HZ, START_S
 
+from ultrasound_console.declared import Range
 from ultrasound_console.frames import ChannelFrame
-from ultrasound_console.settings import SPECS, AcquisitionSettings, Range
+from ultrasound_console.settings import SPECS, AcquisitionSettings
 from ultrasound_console.sources import SourceError, open_source
 from ultrasound_console.sources.recording import MIN_PULSES, RecordingSource
 

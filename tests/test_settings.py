@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultrasound_console.settings import (
-    SPECS,
-    Choice,
-    Range,
-    SettingError,
-    Settings,
-    Switch,
-    group_of,
-    parse_assignment,
-)
+from ultrasound_console.arguments import parse_assignment
+from ultrasound_console.declared import Choice, Range, SettingError, Switch
+from ultrasound_console.settings import SPECS, Settings, group_of
 from ultrasound_console.store import SettingsStore
 
 

@@ -9,7 +9,8 @@ from frames_for_tests import make_acquisition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultrasound_console.settings import SPECS, Choice, Range, Settings, Switch
+from ultrasound_console.declared import Choice, Range, Switch
+from ultrasound_console.settings import SPECS, Settings
 from ultrasound_console.ui.control_panel import EVERYDAY, GROUPS
 from ultrasound_console.ui.steps import declared_steps, prf_steps, value_text
 

@@ -9,16 +9,16 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from . import BANNER, __version__
+from .arguments import changes_of, parser
+from .declared import Choice, Range, SettingError, Switch, specs
 from .frames import Acquisition, ChannelFrame
-from .settings import GROUPS, Choice, Range, SettingError, Settings, Switch, parse_assignment, specs
+from .settings import GROUPS, Settings
 from .sources.protocol import SIMULATED, Source
 
 BAD_INPUT = 2
-DEFAULT_SOURCE = "simulated:femoral-bifurcation"
 _LARGE_ANGLE_DEG = 60.0
 
 
@@ -28,9 +28,9 @@ class InputError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
-        code: int = options.command(options)
+        code = _COMMANDS[options.command](options)
     except (InputError, SettingError) as error:
         print(f"ultrasound-console: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -40,131 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ultrasound-console",
-        description="Live colour Doppler with the aliasing removed.",
-        epilog=BANNER,
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    run = commands.add_parser("run", help="open the console", epilog=BANNER)
-    _add_source(run, optional=True)
-    run.add_argument("--seconds", type=float, help="close by itself after this time")
-    run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
-    run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
-    run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")
-    run.set_defaults(command=_run)
-
-    process = commands.add_parser("process", help="frames of a source to an HDF5 file")
-    _add_source(process)
-    process.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
-    process.add_argument(
-        "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
-    )
-    process.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
-    process.set_defaults(command=_process)
-
-    spectrum = commands.add_parser("spectrum", help="spectral Doppler of a gate")
-    _add_source(spectrum)
-    spectrum.add_argument(
-        "--gate",
-        required=True,
-        metavar="X_MM,Z_MM[,LENGTH_MM]",
-        help="middle of the gate and its length along the line; write --gate=-3,17 for a minus",
-    )
-    spectrum.add_argument("--out", type=Path, required=True, metavar="FILE.npz|.csv|.png")
-    spectrum.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
-    spectrum.add_argument(
-        "--window", type=float, metavar="MS", help="of a full-rate line; default 64 pulses"
-    )
-    spectrum.add_argument(
-        "--baseline", type=float, default=0.0, metavar="V_N",
-        help="middle of the velocity axis in Nyquist velocities; for flow beyond its end",
-    )  # fmt: skip
-    spectrum.add_argument(
-        "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
-    )
-    spectrum.set_defaults(command=_spectrum)
-
-    gallery = commands.add_parser("gallery", help="a picture of every simulated scene")
-    gallery.add_argument(
-        "scenes", nargs="*", metavar="NAME", help="scenes, without 'simulated:'; default all"
-    )
-    gallery.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the PNG files")
-    gallery.set_defaults(command=_gallery)
-
-    sources = commands.add_parser("sources", help="list what can be opened")
-    sources.set_defaults(command=_sources)
-    settings = commands.add_parser("settings", help="list the names that --set takes")
-    settings.set_defaults(command=_settings)
-    doctor = commands.add_parser("doctor", help="say what is missing and how to mend it")
-    doctor.set_defaults(command=_doctor)
-
-    training = commands.add_parser("train", help="train the network on simulated scenes")
-    training.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="model, checkpoint, log and frames"
-    )
-    training.add_argument("--steps", type=int, required=True, metavar="N", help="gradient steps")
-    training.add_argument("--seed", type=int, default=0, metavar="S", help="0 ... 999; default 0")
-    training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    training.add_argument(
-        "--scenes", type=int, default=4000, metavar="N", help="to learn from; default 4000"
-    )
-    training.add_argument("--batch", type=int, default=12, metavar="N", help="frames; default 12")
-    training.add_argument(
-        "--rate", type=float, default=3e-3, metavar="R", help="highest learning rate; default 3e-3"
-    )
-    training.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="of the training; default 1"
-    )
-    training.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="that make the frames; default 1"
-    )
-    training.set_defaults(command=_train)
-
-    bench = commands.add_parser("bench", help="measure the speed of the signal chain")
-    where = bench.add_mutually_exclusive_group()
-    where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
-    where.add_argument("--rivals", action="store_true", help="other projects' implementations too")
-    bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
-    bench.set_defaults(command=_bench)
-    return parser
-
-
-def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    parser.add_argument(
-        "source",
-        metavar="SOURCE",
-        help=f"a file or simulated:NAME{f' (default {DEFAULT_SOURCE})' if optional else ''}",
-        **({"nargs": "?", "default": DEFAULT_SOURCE} if optional else {}),  # type: ignore[arg-type]
-    )
-    parser.add_argument(
-        "--prf",
-        type=float,
-        metavar="HZ",
-        help="Doppler PRF to ask for; for a file that names no PRF, the PRF it was taken with",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change a setting; may be given several times",
-    )
-
-
-def _changes(options: argparse.Namespace) -> dict[str, float | int | bool | str]:
-    changes = dict(parse_assignment(text) for text in options.set)
-    if options.prf is not None:
-        changes["prf_hz"] = options.prf
-    Settings().replace(**changes)
-    return changes
-
-
 def _run(options: argparse.Namespace) -> int:
-    changes = _changes(options)
+    changes = changes_of(options)
     width, cross, height = options.size.partition("x")
     if not (cross and width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise InputError(f"--size {options.size}: give WIDTHxHEIGHT, for example 1280x720")
@@ -285,7 +162,7 @@ def _opened(
 
     if options.frames is not None and options.frames < 1:
         raise InputError(f"--frames {options.frames}: give 1 or more")
-    changes = _changes(options)
+    changes = changes_of(options)
     try:
         source = open_source(options.source, real_time=False, prf_hz=options.prf)
         try:
@@ -482,6 +359,18 @@ def _bench(options: argparse.Namespace) -> int:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "run": _run,
+    "process": _process,
+    "spectrum": _spectrum,
+    "gallery": _gallery,
+    "sources": _sources,
+    "settings": _settings,
+    "doctor": _doctor,
+    "train": _train,
+    "bench": _bench,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,129 +12,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from numbers import Real
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from .assets import probe_names
-
-
-class SettingError(ValueError):
-    """A setting that does not exist or a value outside its range; the message says which."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """A number between two limits.
-
-    Attributes
-    ----------
-    low, high, step : float
-        Limits and slider step, in ``unit``.
-    unit : str
-        Unit of the stored value; empty for a plain number.
-    label, description : str
-        Short name on a control; one sentence for the tooltip.
-    shown_unit : str
-        Unit on screen; ``unit`` where it is empty.
-    shown_scale : float
-        Shown value = stored value x ``shown_scale``.
-    """
-
-    low: float
-    high: float
-    step: float
-    unit: str
-    label: str
-    description: str
-    shown_unit: str = ""
-    shown_scale: float = 1.0
-
-    def text(self, value: float) -> str:
-        """Value and unit as a person reads them."""
-        shown = value * self.shown_scale
-        decimals = max(0, math.ceil(-math.log10(self.step * self.shown_scale) - 1e-9))
-        return f"{shown:.{decimals}f} {self.shown_unit or self.unit}".rstrip()
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several named options."""
-
-    options: tuple[str, ...]
-    label: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Switch:
-    """On or off."""
-
-    label: str
-    description: str
-
-
-Spec = Range | Choice | Switch
-Value = float | int | bool | str
-
-
-def _setting(default: Value, spec: Spec) -> Any:
-    return field(default=default, metadata={"spec": spec})
-
-
-class _Group:
-    """Validation common to the three groups."""
-
-    def __post_init__(self) -> None:
-        for name, spec in specs(type(self)):
-            object.__setattr__(self, name, checked(name, spec, getattr(self, name), type(self)))
-
-
-def specs(group: type[_Group]) -> Iterator[tuple[str, Spec]]:
-    """Yield the (name, spec) pairs of a settings group, in the order of their declaration."""
-    for item in dataclasses.fields(group):  # type: ignore[arg-type]
-        yield item.name, item.metadata["spec"]
-
-
-def checked(name: str, spec: Spec, value: object, group: type[_Group]) -> Value:
-    """Return the value in the field's type, or say what is wrong with it.
-
-    Raises
-    ------
-    SettingError
-        The value is of the wrong kind, not finite, or outside the declared range.
-    """
-    if isinstance(spec, Switch):
-        if not isinstance(value, bool):
-            raise SettingError(f"{name} = {value!r}: give on or off")
-        return value
-    if isinstance(spec, Choice):
-        if value not in spec.options:
-            raise SettingError(f"{name} = {value!r}: give one of {', '.join(spec.options)}")
-        return str(value)
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise SettingError(f"{name} = {value!r}: give a number in {spec.unit or 'no unit'}")
-    number = float(value)
-    if not spec.low <= number <= spec.high:
-        limits = f"{spec.low:g} ... {spec.high:g} {spec.unit}".rstrip()
-        raise SettingError(f"{name} = {number:g} is outside {limits}")
-    default = group.__dataclass_fields__[name].default  # type: ignore[attr-defined]
-    if not isinstance(default, int):
-        return number
-    if number != int(number):
-        raise SettingError(f"{name} = {number:g}: give a whole number")
-    return int(number)
-
+from .declared import Choice, Group, Range, SettingError, Spec, Switch, Value, setting, specs
 
 _DEGREES = 180.0 / math.pi
 
 
 @dataclass(frozen=True)
-class AcquisitionSettings(_Group):
+class AcquisitionSettings(Group):
     """What the source is asked for; what it achieves is in ``frames.Acquisition``."""
 
-    prf_hz: float = _setting(
+    prf_hz: float = setting(
         3000.0,
         Range(
             100.0,
@@ -147,7 +39,7 @@ class AcquisitionSettings(_Group):
             1e-3,
         ),
     )
-    ensemble: int = _setting(
+    ensemble: int = setting(
         12,
         Range(
             0,
@@ -158,7 +50,7 @@ class AcquisitionSettings(_Group):
             "Pulses that make one colour frame; 0 takes all that a recording has.",
         ),
     )
-    ensemble_step: int = _setting(
+    ensemble_step: int = setting(
         0,
         Range(
             0,
@@ -169,7 +61,7 @@ class AcquisitionSettings(_Group):
             "Pulses from the start of one frame of a recording to the next; 0 is one ensemble.",
         ),
     )
-    steering_rad: float = _setting(
+    steering_rad: float = setting(
         math.radians(15.0),
         Range(
             math.radians(-20.0),
@@ -182,11 +74,11 @@ class AcquisitionSettings(_Group):
             _DEGREES,
         ),
     )
-    depth_m: float = _setting(
+    depth_m: float = setting(
         0.045,
         Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
     )
-    frame_rate_hz: float = _setting(
+    frame_rate_hz: float = setting(
         30.0,
         Range(
             1.0,
@@ -197,7 +89,7 @@ class AcquisitionSettings(_Group):
             "Frames per second asked of a live source; recordings keep their own.",
         ),
     )
-    probe: str = _setting(
+    probe: str = setting(
         "l7-4",
         Choice(
             probe_names(),
@@ -205,7 +97,7 @@ class AcquisitionSettings(_Group):
             "Array of the simulated probe; scanners and recordings have their own.",
         ),
     )
-    transmit_frequency_hz: float = _setting(
+    transmit_frequency_hz: float = setting(
         0.0,
         Range(
             0.0,
@@ -219,7 +111,7 @@ class AcquisitionSettings(_Group):
             1e-6,
         ),
     )
-    n_cycles: int = _setting(
+    n_cycles: int = setting(
         2,
         Range(
             1,
@@ -256,10 +148,10 @@ AUTO, CPU, GPU = "auto", "cpu", "gpu"
 
 
 @dataclass(frozen=True)
-class ProcessingSettings(_Group):
+class ProcessingSettings(Group):
     """From samples to velocities."""
 
-    f_number: float = _setting(
+    f_number: float = setting(
         1.2,
         Range(
             0.8,
@@ -270,7 +162,7 @@ class ProcessingSettings(_Group):
             "Depth over receive aperture. Lower is sharper, higher keeps grating lobes out.",
         ),
     )
-    wall_filter: str = _setting(
+    wall_filter: str = setting(
         "polynomial-1",
         Choice(
             WALL_FILTERS,
@@ -279,7 +171,7 @@ class ProcessingSettings(_Group):
             "an order; recursive (iir) or learnt from the frame (svd).",
         ),
     )
-    wall_cutoff_m_s: float = _setting(
+    wall_cutoff_m_s: float = setting(
         0.0,
         Range(
             0.0,
@@ -293,7 +185,7 @@ class ProcessingSettings(_Group):
             100.0,
         ),
     )
-    smoothing_m: float = _setting(
+    smoothing_m: float = setting(
         0.0008,
         Range(
             0.0,
@@ -306,7 +198,7 @@ class ProcessingSettings(_Group):
             1e3,
         ),
     )
-    persistence_s: float = _setting(
+    persistence_s: float = setting(
         0.0,
         Range(
             0.0,
@@ -319,7 +211,7 @@ class ProcessingSettings(_Group):
             1e3,
         ),
     )
-    flow_power_db: float = _setting(
+    flow_power_db: float = setting(
         8.0,
         Range(
             0.0,
@@ -330,18 +222,18 @@ class ProcessingSettings(_Group):
             "Doppler power above the noise floor from which a pixel counts as flow.",
         ),
     )
-    flash_rejection: bool = _setting(
+    flash_rejection: bool = setting(
         False,
         Switch("Flash rejection", "Leaves out colour that moving tissue explains."),
     )
-    local_frequency: bool = _setting(
+    local_frequency: bool = setting(
         False,
         Switch(
             "Local frequency",
             "Read-outs follow the centre frequency of the echoes, which attenuation lowers.",
         ),
     )
-    speckle_reduction: float = _setting(
+    speckle_reduction: float = setting(
         0.0,
         Range(
             0.0,
@@ -352,10 +244,10 @@ class ProcessingSettings(_Group):
             "Smooths the grey picture where speckle explains it; edges and points stay.",
         ),
     )
-    dealias: bool = _setting(
+    dealias: bool = setting(
         True, Switch("De-alias", "Find the folds. Off: the right panel shows raw velocity.")
     )
-    compute: str = _setting(
+    compute: str = setting(
         AUTO,
         Choice(
             (AUTO, CPU, GPU),
@@ -373,7 +265,7 @@ TGC = tuple(f"tgc_{number}_db" for number in range(1, N_TGC + 1))
 def _tgc(number: int) -> Any:
     """One of the gains along depth."""
     where = {1: ", nearest the probe", N_TGC: ", deepest"}.get(number, "")
-    return _setting(
+    return setting(
         0.0,
         Range(
             -20.0,
@@ -387,10 +279,10 @@ def _tgc(number: int) -> Any:
 
 
 @dataclass(frozen=True)
-class DisplaySettings(_Group):
+class DisplaySettings(Group):
     """Uniforms of the picture: they work on a frozen frame and change no stored value."""
 
-    colour_scale_m_s: float = _setting(
+    colour_scale_m_s: float = setting(
         0.0,
         Range(
             0.0,
@@ -403,7 +295,7 @@ class DisplaySettings(_Group):
             100.0,
         ),
     )
-    baseline: float = _setting(
+    baseline: float = setting(
         0.0,
         Range(
             -0.95,
@@ -414,8 +306,8 @@ class DisplaySettings(_Group):
             "Shifts the zero line of the conventional panel, in Nyquist velocities.",
         ),
     )
-    invert: bool = _setting(False, Switch("Invert", "Swap the colours of the two directions."))
-    colour_gain_db: float = _setting(
+    invert: bool = setting(False, Switch("Invert", "Swap the colours of the two directions."))
+    colour_gain_db: float = setting(
         0.0,
         Range(
             -20.0,
@@ -426,17 +318,17 @@ class DisplaySettings(_Group):
             "Shows weaker (plus) or only stronger (minus) flow. Changes no velocity.",
         ),
     )
-    write_priority: float = _setting(
+    write_priority: float = setting(
         0.52,
         Range(0.0, 1.0, 0.02, "", "Priority", "Grey level above which B-mode wins over colour."),
     )
-    overlay_opacity: float = _setting(
+    overlay_opacity: float = setting(
         0.85, Range(0.0, 1.0, 0.05, "", "Overlay opacity", "How much colour covers grey.")
     )
-    bmode_gain_db: float = _setting(
+    bmode_gain_db: float = setting(
         0.0, Range(-30.0, 30.0, 1.0, "dB", "B-mode gain", "Brightness of the grey picture.")
     )
-    bmode_dynamic_range_db: float = _setting(
+    bmode_dynamic_range_db: float = setting(
         55.0,
         Range(30.0, 90.0, 1.0, "dB", "Dynamic range", "From black to white in the grey picture."),
     )
@@ -448,10 +340,10 @@ class DisplaySettings(_Group):
     tgc_6_db: float = _tgc(6)
     tgc_7_db: float = _tgc(7)
     tgc_8_db: float = _tgc(8)
-    interpolate: bool = _setting(
+    interpolate: bool = setting(
         True, Switch("Interpolate", "Smooth between samples, without a seam at the Nyquist fold.")
     )
-    truth: bool = _setting(
+    truth: bool = setting(
         False, Switch("Truth", "A fourth picture: the true velocity of a simulated source.")
     )
 
@@ -517,7 +409,7 @@ class Settings:
 
 
 GroupName = Literal["acquisition", "processing", "display"]
-GROUPS: dict[GroupName, type[_Group]] = {
+GROUPS: dict[GroupName, type[Group]] = {
     "acquisition": AcquisitionSettings,
     "processing": ProcessingSettings,
     "display": DisplaySettings,
@@ -533,39 +425,3 @@ def group_of(name: str) -> GroupName:
     if name not in _GROUP_OF:
         raise SettingError(f"unknown setting {name!r}; the command 'settings' lists them")
     return _GROUP_OF[name]
-
-
-def parse_assignment(text: str) -> tuple[str, Value]:
-    """Read ``name=value`` as typed on a command line.
-
-    Raises
-    ------
-    SettingError
-        No equals sign, an unknown name, or a value that does not parse; ranges are checked when
-        the value is put into its group.
-    """
-    name, equals, raw = (part.strip() for part in text.partition("="))
-    if not equals:
-        raise SettingError(f"{text!r}: write NAME=VALUE")
-    group_of(name)
-    spec = SPECS[name]
-    if isinstance(spec, Switch):
-        words = {
-            "on": True,
-            "true": True,
-            "yes": True,
-            "1": True,
-            "off": False,
-            "false": False,
-            "no": False,
-            "0": False,
-        }
-        if raw.lower() not in words:
-            raise SettingError(f"{name} = {raw!r}: give on or off")
-        return name, words[raw.lower()]
-    if isinstance(spec, Choice):
-        return name, raw
-    try:
-        return name, float(raw)
-    except ValueError:
-        raise SettingError(f"{name} = {raw!r}: give a number in {spec.unit or 'no unit'}") from None

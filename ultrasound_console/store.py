@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from .settings import Settings, Value
+from .declared import Value
+from .settings import Settings
 
 MAX_UNDO = 200
 

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from ..declared import Range
 from ..frames import Acquisition
 from ..geometry import ImageGrid, Probe
-from ..settings import SPECS, AcquisitionSettings, Range
+from ..settings import SPECS, AcquisitionSettings
 from .probes import load_probe
 from .pulse import Pulse
 from .scenes import Scene

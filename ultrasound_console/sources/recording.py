@@ -17,9 +17,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..declared import Range
 from ..frames import Acquisition, ChannelFrame
 from ..geometry import ImageGrid, Probe
-from ..settings import SPECS, AcquisitionSettings, Range
+from ..settings import SPECS, AcquisitionSettings
 from .clock import FrameClock
 from .fields import RECORD_AGAIN, display_name, refusal
 from .hdf5 import open_hdf5

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..declared import Value
 from ..doctor import check_display, check_libraries
-from ..settings import Value
 from ..store import SettingsStore
 
 if TYPE_CHECKING:

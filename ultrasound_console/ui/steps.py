@@ -6,8 +6,9 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..declared import Choice, Range, Switch, Value
 from ..frames import Acquisition
-from ..settings import SPECS, Choice, Range, Switch, Value
+from ..settings import SPECS
 
 PRF_SERIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0)
 """Steps within a decade: fine where slow flow is looked for, about a tenth each."""

@@ -17,11 +17,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QMenu, QVBoxLayout, QWidget
 
+from ..declared import Value
 from ..engine import Engine
 from ..frames import Acquisition
 from ..render.canvas import PanelCanvas
 from ..render.view import View
-from ..settings import Settings, Value
+from ..settings import Settings
 from ..sources import source_names
 from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore

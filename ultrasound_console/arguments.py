@@ -1,0 +1,172 @@
+"""What can be typed after the name of the program."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import BANNER, __version__
+from .declared import Choice, SettingError, Switch, Value
+from .settings import SPECS, Settings, group_of
+from .sources.protocol import SIMULATED
+
+DEFAULT_SOURCE = f"{SIMULATED}femoral-bifurcation"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser; ``command`` of what it gives is the name of a command."""
+    made = argparse.ArgumentParser(
+        prog="ultrasound-console",
+        description="Live colour Doppler with the aliasing removed.",
+        epilog=BANNER,
+    )
+    made.add_argument("--version", action="version", version=__version__)
+    commands = made.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
+
+    run = commands.add_parser("run", help="open the console", epilog=BANNER)
+    _add_source(run, optional=True)
+    run.add_argument("--seconds", type=float, help="close by itself after this time")
+    run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
+    run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
+    run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")
+
+    process = commands.add_parser("process", help="frames of a source to an HDF5 file")
+    _add_source(process)
+    process.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
+    process.add_argument(
+        "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
+    )
+    process.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+
+    spectrum = commands.add_parser("spectrum", help="spectral Doppler of a gate")
+    _add_source(spectrum)
+    spectrum.add_argument(
+        "--gate",
+        required=True,
+        metavar="X_MM,Z_MM[,LENGTH_MM]",
+        help="middle of the gate and its length along the line; write --gate=-3,17 for a minus",
+    )
+    spectrum.add_argument("--out", type=Path, required=True, metavar="FILE.npz|.csv|.png")
+    spectrum.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    spectrum.add_argument(
+        "--window", type=float, metavar="MS", help="of a full-rate line; default 64 pulses"
+    )
+    spectrum.add_argument(
+        "--baseline", type=float, default=0.0, metavar="V_N",
+        help="middle of the velocity axis in Nyquist velocities; for flow beyond its end",
+    )  # fmt: skip
+    spectrum.add_argument(
+        "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
+    )
+
+    gallery = commands.add_parser("gallery", help="a picture of every simulated scene")
+    gallery.add_argument(
+        "scenes", nargs="*", metavar="NAME", help="scenes, without 'simulated:'; default all"
+    )
+    gallery.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the PNG files")
+
+    commands.add_parser("sources", help="list what can be opened")
+    commands.add_parser("settings", help="list the names that --set takes")
+    commands.add_parser("doctor", help="say what is missing and how to mend it")
+
+    training = commands.add_parser("train", help="train the network on simulated scenes")
+    training.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="model, checkpoint, log and frames"
+    )
+    training.add_argument("--steps", type=int, required=True, metavar="N", help="gradient steps")
+    training.add_argument("--seed", type=int, default=0, metavar="S", help="0 ... 999; default 0")
+    training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    training.add_argument(
+        "--scenes", type=int, default=4000, metavar="N", help="to learn from; default 4000"
+    )
+    training.add_argument("--batch", type=int, default=12, metavar="N", help="frames; default 12")
+    training.add_argument(
+        "--rate", type=float, default=3e-3, metavar="R", help="highest learning rate; default 3e-3"
+    )
+    training.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="of the training; default 1"
+    )
+    training.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="that make the frames; default 1"
+    )
+
+    bench = commands.add_parser("bench", help="measure the speed of the signal chain")
+    where = bench.add_mutually_exclusive_group()
+    where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
+    where.add_argument("--rivals", action="store_true", help="other projects' implementations too")
+    bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
+    return made
+
+
+def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help=f"a file or simulated:NAME{f' (default {DEFAULT_SOURCE})' if optional else ''}",
+        **({"nargs": "?", "default": DEFAULT_SOURCE} if optional else {}),  # type: ignore[arg-type]
+    )
+    parser.add_argument(
+        "--prf",
+        type=float,
+        metavar="HZ",
+        help="Doppler PRF to ask for; for a file that names no PRF, the PRF it was taken with",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting; may be given several times",
+    )
+
+
+def changes_of(options: argparse.Namespace) -> dict[str, Value]:
+    """Read the settings that ``--set`` and ``--prf`` ask for, and check them.
+
+    Raises
+    ------
+    SettingError
+    """
+    changes = dict(parse_assignment(text) for text in options.set)
+    if options.prf is not None:
+        changes["prf_hz"] = options.prf
+    Settings().replace(**changes)
+    return changes
+
+
+def parse_assignment(text: str) -> tuple[str, Value]:
+    """Read ``name=value`` as typed on a command line.
+
+    Raises
+    ------
+    SettingError
+        No equals sign, an unknown name, or a value that does not parse; ranges are checked when
+        the value is put into its group.
+    """
+    name, equals, raw = (part.strip() for part in text.partition("="))
+    if not equals:
+        raise SettingError(f"{text!r}: write NAME=VALUE")
+    group_of(name)
+    spec = SPECS[name]
+    if isinstance(spec, Switch):
+        words = {
+            "on": True,
+            "true": True,
+            "yes": True,
+            "1": True,
+            "off": False,
+            "false": False,
+            "no": False,
+            "0": False,
+        }
+        if raw.lower() not in words:
+            raise SettingError(f"{name} = {raw!r}: give on or off")
+        return name, words[raw.lower()]
+    if isinstance(spec, Choice):
+        return name, raw
+    try:
+        return name, float(raw)
+    except ValueError:
+        raise SettingError(f"{name} = {raw!r}: give a number in {spec.unit or 'no unit'}") from None
