@@ -1,0 +1,145 @@
+"""Folds from the network's probabilities and from those of the surroundings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import correlate1d
+
+from ultrasound_console.dsp import agreement
+from ultrasound_console.dsp import kernels_agreement as kernels
+
+SHAPE = (31, 45)
+
+
+def _posterior(fold: NDArray[np.int64], sure: float, lumen: float = 0.95) -> NDArray[np.float32]:
+    """Probability ``sure`` of one fold, the rest shared by the others."""
+    out = np.full((*fold.shape, 8), (1.0 - sure) / 6.0, np.float32)
+    np.put_along_axis(out, fold[..., None] + 3, np.float32(sure), -1)
+    out[..., 7] = lumen
+    return out
+
+
+def _everywhere() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    return np.full(SHAPE, 0.8, np.float32), np.ones(SHAPE, np.bool_)
+
+
+def test_lonely_pixels_take_the_fold_of_their_surroundings() -> None:
+    coherence, flow = _everywhere()
+    speed = np.full(SHAPE, 2.3, np.float32)
+    fold = np.rint(speed / 2.0).astype(np.int64)
+    said = fold.copy()
+    said[5::9, 4::9] = 0
+    found = agreement.agree(speed - 2.0 * fold, coherence, flow, _posterior(said, 0.7))
+    assert np.array_equal(found.fold, fold)
+    assert not found.abstained.any()
+
+
+def test_a_smooth_profile_across_three_folds_stays_whole() -> None:
+    coherence, flow = _everywhere()
+    speed = np.linspace(-5.5, 5.5, SHAPE[0], dtype=np.float32)[:, None] + np.zeros(
+        SHAPE, np.float32
+    )
+    fold = np.rint(speed / 2.0).astype(np.int64)
+    rng = np.random.default_rng(3)
+    said = np.where(rng.random(SHAPE) < 0.15, np.clip(fold + 1, -3, 3), fold)
+    found = agreement.agree(
+        (speed - 2.0 * fold).astype(np.float32), coherence, flow, _posterior(said, 0.5)
+    )
+    wrong = (found.fold != fold) & ~found.abstained
+    assert np.mean(wrong) < 0.2 * np.mean(said != fold)
+
+
+def test_opposite_flow_side_by_side_is_not_drawn_to_the_middle() -> None:
+    coherence, flow = _everywhere()
+    speed = np.full(SHAPE, 2.6, np.float32)
+    speed[:, 22:] = -2.6
+    fold = np.rint(speed / 2.0).astype(np.int64)
+    found = agreement.agree(speed - 2.0 * fold, coherence, flow, _posterior(fold, 0.6))
+    assert np.array_equal(found.fold, fold)
+
+
+def test_confidence_is_higher_where_all_agree_and_low_pixels_are_left_alone() -> None:
+    coherence, flow = _everywhere()
+    velocity = np.zeros(SHAPE, np.float32)
+    ones = np.ones(SHAPE, np.int64)
+    sure = agreement.agree(velocity, coherence, flow, _posterior(ones, 0.9))
+    less = agreement.agree(velocity, coherence, flow, _posterior(ones, 0.5))
+    none = agreement.agree(velocity, coherence, flow, _posterior(ones, 1.0 / 7.0))
+    assert sure.confidence.mean() > less.confidence.mean() > none.confidence.mean()
+    assert not sure.abstained.any()
+    assert none.abstained.all()
+    assert not none.fold.any()
+    assert "unsure" in none.notes[0]
+
+
+def test_what_does_not_look_like_blood_is_left_alone() -> None:
+    coherence, flow = _everywhere()
+    posterior = _posterior(np.ones(SHAPE, np.int64), 0.9)
+    posterior[:15, :, 7] = 0.2
+    found = agreement.agree(np.zeros(SHAPE, np.float32), coherence, flow, posterior)
+    assert found.abstained[:15].all()
+    assert not found.abstained[15:].any()
+    assert not found.fold[:15].any()
+    assert (found.fold[15:] == 1).all()
+    assert "blood" in found.notes[0]
+
+
+def test_nothing_outside_the_flow() -> None:
+    coherence, flow = _everywhere()
+    flow[10:20] = False
+    found = agreement.agree(
+        np.zeros(SHAPE, np.float32), coherence, flow, _posterior(np.ones(SHAPE, np.int64), 0.9)
+    )
+    assert not found.fold[10:20].any()
+    assert not found.abstained[10:20].any()
+    assert not found.confidence[10:20].any()
+    nothing = agreement.agree(
+        np.zeros(SHAPE, np.float32),
+        coherence,
+        np.zeros(SHAPE, np.bool_),
+        _posterior(np.ones(SHAPE, np.int64), 0.9),
+    )
+    assert not nothing.fold.any()
+    assert nothing.notes == ()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_folds_and_confidence_are_those_of_array_code(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    velocity = rng.uniform(-1.0, 1.0, SHAPE).astype(np.float32)
+    weight = rng.uniform(0.1, 1.0, SHAPE).astype(np.float32)
+    flow = rng.random(SHAPE) < 0.7
+    folds = rng.dirichlet(np.ones(7), SHAPE)
+    posterior = np.concatenate([folds, rng.random((*SHAPE, 1))], -1).astype(np.float32)
+    window = np.exp(-0.5 * np.arange(-3, 4) ** 2)
+    window /= window.sum()
+
+    n_rows, n_lines = 16, 23
+    histogram = np.zeros((n_rows, n_lines, kernels.N_BINS))
+    i, j = np.nonzero(flow)
+    for n in range(7):
+        place = 2.0 * (velocity[i, j] + 2.0 * (n - 3)) + 17.0
+        below = np.floor(place).astype(int)
+        share = posterior[i, j, n] * posterior[i, j, 7] * weight[i, j]
+        np.add.at(histogram, (i // 2, j // 2, below), share * (1.0 - (place - below)))
+        np.add.at(histogram, (i // 2, j // 2, below + 1), share * (place - below))
+    for axis in range(3):
+        histogram = correlate1d(histogram, window, axis=axis, mode="constant")
+    expected = np.zeros((i.size, 7))
+    for n in range(7):
+        place = 2.0 * (velocity[i, j] + 2.0 * (n - 3)) + 17.0
+        below = np.floor(place).astype(int)
+        part = place - below
+        near = (1.0 - part) * histogram[i // 2, j // 2, below]
+        near += part * histogram[i // 2, j // 2, below + 1] + 4e-4
+        expected[:, n] = (posterior[i, j, n] + 1e-4) * near**2
+    tempered = expected**0.375
+    chosen = expected.argmax(axis=1)
+    found = agreement.agree(velocity, weight - np.float32(0.02), flow, posterior)
+    sure = tempered.max(axis=1) / tempered.sum(axis=1)
+    np.testing.assert_allclose(found.confidence[i, j], sure, rtol=2e-5)
+    left = (sure < 0.4) | (posterior[i, j, 7] < 0.5)
+    np.testing.assert_array_equal(found.abstained[i, j], left)
+    np.testing.assert_array_equal(found.fold[i, j], np.where(left, 0, chosen - 3))

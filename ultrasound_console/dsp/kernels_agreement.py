@@ -1,0 +1,190 @@
+# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
+"""Compiled loops of :mod:`.agreement`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lanes_numba import reordered
+
+Float32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+N_FOLDS = 7
+N_LANES = 8
+LUMEN = N_FOLDS
+"""Place of the probability of blood, behind those of the folds."""
+SIDE = 2
+"""Pixels of a cell along either axis."""
+N_BINS = 32
+"""Velocities from -8.5 v_N in steps of half a v_N: four from one fold to the next."""
+_PER_FOLD = 4
+
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+# Bin of -v_N in fold -3: as many below it as the votes are spread.
+_FIRST = np.float32(5.0)
+_LAST = 6
+# What is left to a fold that nobody near speaks for, and to one the network excludes.
+_LEAST_VOTE = np.float32(4e-4)
+_LEAST = np.float32(1e-4)
+
+
+@reordered
+def vote(
+    velocity: Float32,
+    coherence: Float32,
+    flow: Bool,
+    posterior: Float32,
+    window: Float32,
+    spread: Float32,
+    cells: Float32,
+    mixed: Float32,
+    busy: Bool,
+) -> None:
+    """Histogram of the velocity in each cell, smoothed over velocity and along the lines.
+
+    Parameters
+    ----------
+    velocity, coherence : (n_depths, n_lines) float32
+    flow : (n_depths, n_lines) bool
+        Pixels that vote.
+    posterior : (n_depths, n_lines, 8) float32
+    window : (2 n + 1,) float32
+        Over cells.
+    spread : (2 m + 1,) float32
+        Over bins; m is 3 at most.
+    cells : (2, n_cell_lines + 1, N_BINS) float32
+        To work in; one more cell for what runs over.
+    mixed : (n_cell_rows, n_cell_lines, N_BINS) float32
+        Result.
+    busy : (n_cell_rows,) bool
+        Whether anything in a row of cells voted; the result is made only there.
+    """
+    n_rows, n_columns = velocity.shape
+    n_cell_rows = mixed.shape[0]
+    half, reach = window.size // 2, spread.size // 2
+    # Flat arrays: a row of one taken in the innermost loop would be counted as a reference.
+    raw, blurred, chances = cells[0].reshape(-1), cells[1].reshape(-1), posterior.reshape(-1)
+    for row in range(n_cell_rows):
+        busy[row] = False
+        for i in range(SIDE * row, min(n_rows, SIDE * row + SIDE)):
+            for j in range(n_columns):
+                if flow[i, j]:
+                    if not busy[row]:
+                        busy[row] = True
+                        raw[:] = _ZERO
+                    place = _TWO * velocity[i, j] + _FIRST
+                    floor = min(int(place), _LAST)
+                    at = N_LANES * (i * n_columns + j)
+                    weight = chances[at + LUMEN] * coherence[i, j]
+                    upper_weight = weight * (place - np.float32(floor))
+                    lower_weight = weight - upper_weight
+                    first = N_BINS * (j // SIDE) + floor
+                    for n in range(N_FOLDS):
+                        chance = chances[at + n]
+                        raw[first + _PER_FOLD * n] += lower_weight * chance
+                        raw[first + _PER_FOLD * n + 1] += upper_weight * chance
+        if not busy[row]:
+            continue
+        # What runs over from one cell to the next falls into bins that nobody reads.
+        # Slices, because an index that may be negative keeps a loop from registers.
+        blurred[:] = spread[reach] * raw
+        for k in range(1, reach + 1):
+            above, below = spread[reach + k], spread[reach - k]
+            upper, lower, middle = raw[2 * k :], raw, blurred[k:]
+            for b in range(upper.size):
+                middle[b] += above * upper[b] + below * lower[b]
+        target = mixed[row].reshape(-1)
+        target[:] = _ZERO
+        for shift in range(-half, half + 1):
+            share = window[shift + half]
+            taken = blurred[N_BINS * max(0, shift) :]
+            given = target[N_BINS * max(0, -shift) :]
+            for b in range(min(taken.size, given.size)):
+                given[b] += share * taken[b]
+
+
+@reordered
+def decide(
+    velocity: Float32,
+    flow: Bool,
+    posterior: Float32,
+    window: Float32,
+    mixed: Float32,
+    busy: Bool,
+    least_confidence: float,
+    least_lumen: float,
+    total: Float32,
+    fold: NDArray[np.int8],
+    confidence: Float32,
+    abstained: Bool,
+) -> tuple[int, int]:
+    """Weigh the folds of each flow pixel with the votes around it; take the likeliest, if any.
+
+    Parameters
+    ----------
+    velocity : (n_depths, n_lines) float32
+    flow : (n_depths, n_lines) bool
+    posterior : (n_depths, n_lines, 8) float32
+    window : (2 n + 1,) float32
+        Over cells.
+    mixed, busy
+        From :func:`vote`.
+    least_confidence, least_lumen : float
+        A pixel with less than either is left as measured.
+    total : (n_cell_lines, N_BINS) float32
+        To work in.
+    fold, confidence, abstained : (n_depths, n_lines)
+        Results: 0 where there is no flow.
+
+    Returns
+    -------
+    tuple of int
+        Flow pixels left alone because no fold stands out, and others that do not look like blood.
+    """
+    n_rows, n_columns = velocity.shape
+    n_cell_rows = mixed.shape[0]
+    half = window.size // 2
+    votes, chances = total.reshape(-1), posterior.reshape(-1)
+    fold[:] = 0
+    confidence[:] = _ZERO
+    abstained[:] = False
+    n_unsure = n_bloodless = 0
+    for row in range(n_cell_rows):
+        if not busy[row]:
+            continue
+        votes[:] = _ZERO
+        for q in range(max(0, row - half), min(n_cell_rows, row + half + 1)):
+            if busy[q]:
+                share = window[q - row + half]
+                source = mixed[q].reshape(-1)
+                for k in range(votes.size):
+                    votes[k] += share * source[k]
+        for i in range(SIDE * row, min(n_rows, SIDE * row + SIDE)):
+            for j in range(n_columns):
+                if not flow[i, j]:
+                    continue
+                place = _TWO * velocity[i, j] + _FIRST
+                lower = min(int(place), _LAST)
+                part = place - np.float32(lower)
+                at, first = N_LANES * (i * n_columns + j), N_BINS * (j // SIDE) + lower
+                best, most, everything = 0, _ZERO, _ZERO
+                for n in range(N_FOLDS):
+                    b = first + _PER_FOLD * n
+                    near = votes[b] * (_ONE - part) + votes[b + 1] * part + _LEAST_VOTE
+                    root = np.sqrt((chances[at + n] + _LEAST) * near * near)
+                    # To the power of 3/8: neighbours are not independent witnesses.
+                    tempered = np.sqrt(root) * np.sqrt(np.sqrt(root))
+                    everything += tempered
+                    if tempered > most:
+                        best, most = n, tempered
+                confidence[i, j] = most / everything
+                bloodless = chances[at + LUMEN] < least_lumen
+                if bloodless or confidence[i, j] < least_confidence:
+                    abstained[i, j] = True
+                    n_bloodless += bloodless
+                    n_unsure += not bloodless
+                else:
+                    fold[i, j] = best - N_FOLDS // 2
+    return n_unsure, n_bloodless
