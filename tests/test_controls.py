@@ -265,7 +265,8 @@ def test_a_recording_locks_what_was_set_when_it_was_made(panel):
     assert panel.controls["ensemble_step"].isEnabled()
     assert not panel.controls["steering_rad"].isEnabled()
     assert SET_BY_RECORDING in panel.controls["steering_rad"].toolTip()
-    assert ONLY_SIMULATED in panel.controls["truth"].toolTip()
+    for name in ("truth", "heart_rate_hz", "peak_speed_m_s", "waveform"):
+        assert ONLY_SIMULATED in panel.controls[name].toolTip()
     assert panel.controls["prf_hz"].steps.values == (3000.0, 6000.0)
 
 

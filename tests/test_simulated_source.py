@@ -11,8 +11,14 @@ from scipy.ndimage import distance_transform_edt
 from ultrasound_console.pipeline import doppler, form
 from ultrasound_console.settings import AcquisitionSettings, ProcessingSettings
 from ultrasound_console.simulation import Scan
+from ultrasound_console.simulation.flow import Truth
 from ultrasound_console.sources import SourceError, open_source, source_names
-from ultrasound_console.sources.simulated import SCENES, SimulatedSource, coarse_to_fine
+from ultrasound_console.sources.simulated import (
+    SCENES,
+    SimulatedSource,
+    coarse_to_fine,
+    find_scene,
+)
 
 # Five frames of four pulses in a cycle of one second.
 QUICK = AcquisitionSettings(ensemble=4, frame_rate_hz=5.0)
@@ -114,10 +120,23 @@ def test_the_prf_acquires_again_and_is_reported(source):
 def test_without_steering_of_its_own_a_scene_takes_what_is_set():
     settings = AcquisitionSettings(steering_rad=0.1)
     tube, disc = SimulatedSource("straight-tube"), SimulatedSource("rotating-disc")
-    assert tube.defaults(settings) == settings
+    assert tube.defaults(settings).steering_rad == 0.1
     assert disc.defaults(settings).steering_rad == 0.0
     tube.close()
     disc.close()
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_scene_begins_with_a_prf_at_which_it_aliases(name):
+    source = SimulatedSource(name, real_time=False)
+    # Whatever another scene has left behind.
+    acquisition = source.configure(source.defaults(AcquisitionSettings(prf_hz=9000.0)))
+    angles_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
+    truth = Truth(find_scene(name).flow(), acquisition.peak_systole_s, *angles_rad)
+    truth_m_s, inside = truth.on(acquisition.colour_grid)
+    folded = np.abs(truth_m_s[inside]) > 1.1 * acquisition.nyquist_velocity_m_s
+    assert folded.mean() > 0.1
+    source.close()
 
 
 @live

@@ -377,7 +377,7 @@ def no_frame_is_read(*_):
 def test_bad_input_is_one_line(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(SimulatedSource, "read", no_frame_is_read)
-    line = refused(capsys, "spectrum", "simulated:straight-tube", *arguments)
+    line = refused(capsys, "spectrum", "simulated:straight-tube", "--prf", "3000", *arguments)
     for word in words:
         assert word in line
     assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,10 @@ from .declared import Choice, Group, Range, SettingError, Spec, Switch, Value, s
 
 _DEGREES = 180.0 / math.pi
 
+SCENE = "scene"
+"""What a simulated scene has of its own."""
+WAVEFORMS = (SCENE, "femoral", "carotid", "venous", "steady")
+
 
 @dataclass(frozen=True)
 class AcquisitionSettings(Group):
@@ -123,6 +127,43 @@ class AcquisitionSettings(Group):
             "keep their own.",
         ),
     )
+    heart_rate_hz: float = setting(
+        0.0,
+        Range(
+            0.0,
+            3.0,
+            1.0 / 12.0,
+            "Hz",
+            "Heart rate",
+            "Rate of the simulated heart: the whole cycle is stretched or shortened; 0 is the "
+            "scene's own.",
+            "bpm",
+            60.0,
+        ),
+    )
+    peak_speed_m_s: float = setting(
+        0.0,
+        Range(
+            0.0,
+            3.0,
+            0.05,
+            "m/s",
+            "Peak speed",
+            "Highest speed of the simulated blood, wherever and whenever: all vessels are scaled "
+            "alike; 0 is the scene's own.",
+            "cm/s",
+            100.0,
+        ),
+    )
+    waveform: str = setting(
+        SCENE,
+        Choice(
+            WAVEFORMS,
+            "Waveform",
+            "Course of the simulated flow over the heart cycle, in the first vessel of the scene. "
+            "Another than the scene's own follows the walls without inertia: no jets, no eddies.",
+        ),
+    )
 
 
 WALL_FILTERS = (
@@ -145,6 +186,8 @@ WALL_FILTERS = (
 
 AUTO, CPU, GPU = "auto", "cpu", "gpu"
 """Where to compute."""
+NETWORK, CONTINUITY = "network", "continuity"
+"""What finds the folds."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +290,14 @@ class ProcessingSettings(Group):
     dealias: bool = setting(
         True, Switch("De-alias", "Find the folds. Off: the right panel shows raw velocity.")
     )
+    dealias_method: str = setting(
+        NETWORK,
+        Choice(
+            (NETWORK, CONTINUITY),
+            "Folds by",
+            "The trained network with the echoes' own shift, or the continuity of flow alone.",
+        ),
+    )
     compute: str = setting(
         AUTO,
         Choice(
@@ -255,6 +306,11 @@ class ProcessingSettings(Group):
             "Where samples become velocities; auto uses an NVIDIA GPU if there is one.",
         ),
     )
+
+    @property
+    def asks_network(self) -> bool:
+        """Whether the folds are to come from the network."""
+        return self.dealias and self.dealias_method == NETWORK
 
 
 N_TGC = 8

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .heart import driven
 from .plan import plan
 from .random_scenes import random_scene
 from .scan import Scan, ScanFrame
 from .scenes import SCENES, Scene
 
-__all__ = ["SCENES", "Scan", "ScanFrame", "Scene", "plan", "random_scene"]
+__all__ = ["SCENES", "Scan", "ScanFrame", "Scene", "driven", "plan", "random_scene"]

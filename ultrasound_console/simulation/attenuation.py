@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,7 @@ class Attenuation:
         """Depths of the rows."""
         return STEP_M * np.arange(self.db_per_m_hz.shape[0], dtype=np.float64)
 
+    @lru_cache(maxsize=24)  # noqa: B019 - lives as long as the scene's scan
     def one_way_db_hz(self, angle_rad: float) -> Array:
         """Sum along rays of an angle from the array to every point, per metre of depth."""
         n_depths, n_columns = self.db_per_m_hz.shape

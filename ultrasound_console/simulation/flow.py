@@ -8,7 +8,7 @@ on its two walls.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +21,7 @@ from .stream import Stream
 from .vessels import Lumen
 
 Array = NDArray[np.float64]
+Planes = tuple[NDArray[np.float32], NDArray[np.bool_]]
 
 # Of the distance to the walls, which is needed in the tissue as well.
 _SPACING_M = 1.5e-4
@@ -56,19 +57,11 @@ class Flow:
         self.edge_m = edge_m
         self.period_s = max(stream.period_s for stream in streams)
         self._streams = streams
-        boxes = np.array([lumen.box_m for lumen in lumens])
-        top_m, bottom_m = boxes[:, 0].min(), boxes[:, 1].max()
-        n_x = math.ceil(2.0 * (edge_m + _MARGIN_M) / _SPACING_M) + 1
-        n_z = math.ceil((bottom_m - top_m + 2.0 * _MARGIN_M) / _SPACING_M) + 1
-        self._depth_origin_m = np.array([-(n_x - 1) / 2.0 * _SPACING_M, top_m - _MARGIN_M])
-        x_m = self._depth_origin_m[0] + _SPACING_M * np.arange(n_x)
-        z_m = self._depth_origin_m[1] + _SPACING_M * np.arange(n_z)
-        x, z = (values.ravel() for values in np.meshgrid(x_m, z_m))
-        depths_m = [lumen.stream_and_depth(x, z)[1] for lumen in lumens]
-        depth_m = np.maximum.reduce(depths_m).reshape(n_z, n_x)
-        self._depth_m = spline_filter(depth_m)
+        self._depth_origin_m, self._depth_m = _depth_map(lumens, edge_m)
         self._place_streams()
-        self._section_z_m = np.linspace(z_m[0], z_m[-1], _SECTION_POINTS)
+        top_m = self._depth_origin_m[1]
+        bottom_m = top_m + _SPACING_M * (self._depth_m.shape[0] - 1)
+        self._section_z_m = np.linspace(top_m, bottom_m, _SECTION_POINTS)
         middle_m = 0.5 * (self._section_z_m[1:] + self._section_z_m[:-1])
         self._open = [self.depth_m(side * edge_m, middle_m) > 0.0 for side in (-1.0, 1.0)]
         self.peak_speed_m_s = self._fastest()
@@ -176,15 +169,36 @@ class Flow:
         return sums[0], sums[1]
 
     @lru_cache(maxsize=8)  # noqa: B019 - a flow lives as long as the program's scene
-    def _inside(self, grid: ImageGrid) -> tuple[Array, Array, NDArray[np.bool_]]:
+    def _inside(self, grid: ImageGrid) -> tuple[Array, Array, NDArray[np.int64], NDArray[np.bool_]]:
+        """Positions of the samples of a grid that lie in the blood, and which these are."""
         x_m, z_m = grid.positions_m()
-        return x_m, z_m, self.depth_m(x_m, z_m) > 0.0
+        inside = self.depth_m(x_m, z_m) > 0.0
+        inside.setflags(write=False)
+        return x_m[inside], z_m[inside], np.flatnonzero(inside), inside
 
     def on(self, grid: ImageGrid, time_s: float) -> tuple[Array, Array, NDArray[np.bool_]]:
         """(vx, vz, inside) at the samples of a grid, each (n_depths, n_lines)."""
-        x_m, z_m, inside = self._inside(grid)
-        _, vx, vz = self._stream_at(x_m, z_m, time_s)
-        return np.where(inside, vx, 0.0), np.where(inside, vz, 0.0), inside
+        x_m, z_m, numbers, inside = self._inside(grid)
+        velocity = np.zeros((2, inside.size))
+        for plane, values in zip(velocity, self._stream_at(x_m, z_m, time_s)[1:], strict=True):
+            plane[numbers] = values
+        vx, vz = velocity.reshape(2, *inside.shape)
+        return vx, vz, inside
+
+
+@lru_cache(maxsize=12)
+def _depth_map(lumens: tuple[Lumen, ...], edge_m: float) -> tuple[Array, Array]:
+    """Origin (x, z) and spline of the distance to the walls; it outlasts changes of the flow."""
+    boxes = np.array([lumen.box_m for lumen in lumens])
+    top_m, bottom_m = boxes[:, 0].min(), boxes[:, 1].max()
+    n_x = math.ceil(2.0 * (edge_m + _MARGIN_M) / _SPACING_M) + 1
+    n_z = math.ceil((bottom_m - top_m + 2.0 * _MARGIN_M) / _SPACING_M) + 1
+    origin_m = np.array([-(n_x - 1) / 2.0 * _SPACING_M, top_m - _MARGIN_M])
+    x_m = origin_m[0] + _SPACING_M * np.arange(n_x)
+    z_m = origin_m[1] + _SPACING_M * np.arange(n_z)
+    x, z = (values.ravel() for values in np.meshgrid(x_m, z_m))
+    depths_m = [lumen.stream_and_depth(x, z)[1] for lumen in lumens]
+    return origin_m, spline_filter(np.maximum.reduce(depths_m).reshape(n_z, n_x))
 
 
 def _sampled(
@@ -205,9 +219,17 @@ class Truth:
     time_s: float
     transmit_rad: float
     receive_rad: float
+    _sampled: dict[ImageGrid, Planes] = field(default_factory=dict, init=False, repr=False)
 
-    def on(self, grid: ImageGrid) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Projected velocity and vessel mask; see ``frames.FlowTruth.on``."""
-        vx, vz, inside = self.flow.on(grid, self.time_s)
-        truth = plane_wave_velocity_m_s(vx, vz, self.transmit_rad, self.receive_rad)
-        return truth.astype(np.float32), inside.copy()
+    def on(self, grid: ImageGrid) -> Planes:
+        """Projected velocity and vessel mask; see ``frames.FlowTruth.on``.
+
+        Both are read-only: a frame that is played again has the same ones.
+        """
+        if grid not in self._sampled:
+            vx, vz, inside = self.flow.on(grid, self.time_s)
+            projected = plane_wave_velocity_m_s(vx, vz, self.transmit_rad, self.receive_rad)
+            truth = projected.astype(np.float32)
+            truth.setflags(write=False)
+            self._sampled[grid] = truth, inside
+        return self._sampled[grid]

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..assets import AssetError
+from ..assets import CHECKSUMS, AssetError, check_listed, checksums
 from .solver import Problem, Solver
 
 Array = NDArray[np.float64]
 
-CHECKSUMS = "SHA256SUMS"
 _LARGEST_FILE = 2 * 2**20
 _LARGEST_SIDE = 1000
 # Cycles before the one that is kept, and the part of it that is led over into that before,
@@ -95,17 +94,9 @@ def write_phantom(path: Path, made: Phantom) -> None:
         unit_m2_s=made.unit_m2_s,
     )
     path.write_bytes(buffer.getvalue())
-    sums = _checksums(path.parent) | {path.name: hashlib.sha256(buffer.getvalue()).hexdigest()}
+    sums = checksums(path.parent) | {path.name: hashlib.sha256(buffer.getvalue()).hexdigest()}
     lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
     (path.parent / CHECKSUMS).write_text("".join(lines), encoding="ascii")
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    path = folder / CHECKSUMS
-    if not path.is_file():
-        return {}
-    pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines())
-    return {name: digest for digest, name in pairs}
 
 
 def read_phantom(path: Path) -> Phantom:
@@ -120,8 +111,7 @@ def read_phantom(path: Path) -> Phantom:
         if path.stat().st_size > _LARGEST_FILE:
             raise ValueError("too large")
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != _checksums(path.parent).get(path.name):
-            raise ValueError(f"not the file that {CHECKSUMS} names")
+        check_listed(path, content)
         return _decoded(content)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise AssetError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -32,6 +33,8 @@ _APERTURE_PER_DEPTH = 0.5
 _MAX_CYCLE_BYTES = 256 * 2**20
 _TIMES_PER_CYCLE = 1000
 _GAIN_POINTS = 40
+# A grid, and the angles of transmit and receive.
+_Wave = tuple[ImageGrid, float, float]
 
 
 def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
@@ -40,7 +43,8 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     Returns
     -------
     Acquisition
-        ``frame_interval_s`` divides the heart cycle into a whole number of frames.
+        ``frame_interval_s`` divides the heart cycle into a whole number of frames, or is a whole
+        number of cycles.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     colour_grid = _colour_grid(probe, scene, settings)
     waves = _bmode_waves(bmode_grid)
     window, path_s = _window(
-        probe, pulse, [(colour_grid, settings.steering_rad, settings.steering_rad), *waves]
+        probe, pulse, ((colour_grid, settings.steering_rad, settings.steering_rad), *waves)
     )
     interval_min_s = path_s + _OVERHEAD_S
     max_prf_hz = 1.0 / interval_min_s
@@ -75,10 +79,10 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     busy_s = n_pulses / prf_hz + len(BMODE_ANGLES_RAD) * bmode_s
     n_transmits = n_pulses + len(BMODE_ANGLES_RAD)
     frame_bytes = 2 * n_transmits * probe.n_elements * window.n_samples
-    n_frames, note = _frames_per_cycle(scene, settings, frame_bytes, busy_s)
+    interval_s, note = _frame_interval_s(scene, settings, frame_bytes, busy_s)
     if note:
         notes.append(note)
-    heart = scene.vessels[0].waveform
+    heart = scene.waveform
     time_s = np.linspace(0.0, heart.period_s, _TIMES_PER_CYCLE, endpoint=False)
     return Acquisition(
         source=f"simulated {scene.name}",
@@ -95,7 +99,7 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
         requested_prf_hz=settings.prf_hz,
         max_prf_hz=max_prf_hz,
         n_pulses=n_pulses,
-        frame_interval_s=scene.period_s / n_frames,
+        frame_interval_s=interval_s,
         colour_grid=colour_grid,
         bmode_grid=bmode_grid,
         n_cycles=float(settings.n_cycles),
@@ -114,8 +118,8 @@ def acquired_pulse(acquisition: Acquisition) -> Pulse:
 def record_window(acquisition: Acquisition) -> Window:
     """Find the samples that are recorded after each transmit of an acquisition."""
     steering_rad = acquisition.transmit_angle_rad
-    waves = [(acquisition.colour_grid, steering_rad, steering_rad)]
-    waves += _bmode_waves(acquisition.bmode_grid)
+    colour = (acquisition.colour_grid, steering_rad, steering_rad)
+    waves = (colour, *_bmode_waves(acquisition.bmode_grid))
     return _window(acquisition.probe, acquired_pulse(acquisition), waves)[0]
 
 
@@ -124,9 +128,11 @@ def widest_window(acquisition: Acquisition) -> Window:
     spec = SPECS["steering_rad"]
     assert isinstance(spec, Range)
     grid = acquisition.bmode_grid
-    waves = [(grid, steering_rad, 0.0) for steering_rad in (spec.low, spec.high)]
-    waves += [(grid, steering_rad, steering_rad) for steering_rad in (spec.low, spec.high)]
-    waves += _bmode_waves(grid)
+    ends_rad = (spec.low, spec.high)
+    colour = [
+        (grid, end_rad, receive_rad) for end_rad in ends_rad for receive_rad in (0.0, end_rad)
+    ]
+    waves = (*colour, *_bmode_waves(grid))
     return _window(acquisition.probe, acquired_pulse(acquisition), waves)[0]
 
 
@@ -150,19 +156,26 @@ def _frequency(probe: Probe, wanted_hz: float) -> tuple[float, str]:
     return frequency_hz, f"transmits at {frequency_hz / 1e6:.1f} MHz: the {probe.name} has {band}"
 
 
-def _frames_per_cycle(
+def _frame_interval_s(
     scene: Scene, settings: AcquisitionSettings, frame_bytes: int, busy_s: float
-) -> tuple[int, str]:
-    """Whole number of frames in a heart cycle that transmits and memory allow, and a note."""
+) -> tuple[float, str]:
+    """Shortest interval that transmits and memory allow, and a note.
+
+    A whole part of the heart cycle, or a whole number of cycles where one is too short.
+    """
     period_s = scene.period_s
     limits = {
         "": period_s * settings.frame_rate_hz,
         "the time of the acquisition": period_s / busy_s,
-        "memory": _MAX_CYCLE_BYTES / frame_bytes,
+        "memory": max(1.0, _MAX_CYCLE_BYTES / frame_bytes),
     }
     reason = min(limits, key=lambda name: limits[name])
-    n_frames = max(1, math.floor(limits[reason] + 1e-9))
-    return n_frames, reason and f"{n_frames / period_s:.1f} frames a second, limited by {reason}"
+    n_frames = limits[reason]
+    if n_frames >= 1.0 - 1e-9:
+        interval_s = period_s / math.floor(n_frames + 1e-9)
+    else:
+        interval_s = period_s * math.ceil(1.0 / n_frames - 1e-9)
+    return interval_s, reason and f"{1.0 / interval_s:.1f} frames a second, limited by {reason}"
 
 
 def _depth_gain_db(probe: Probe, pulse: Pulse, depth_m: float) -> tuple[tuple[float, float], ...]:
@@ -184,8 +197,8 @@ def _bmode_grid(probe: Probe, depth_m: float) -> ImageGrid:
     return ImageGrid("parallel", n_depths, n_lines, (-half_m, half_m), (_BMODE_TOP_M, depth_m))
 
 
-def _bmode_waves(grid: ImageGrid) -> list[tuple[ImageGrid, float, float]]:
-    return [(grid, angle_rad, 0.0) for angle_rad in BMODE_ANGLES_RAD]
+def _bmode_waves(grid: ImageGrid) -> tuple[_Wave, ...]:
+    return tuple((grid, angle_rad, 0.0) for angle_rad in BMODE_ANGLES_RAD)
 
 
 def _colour_grid(probe: Probe, scene: Scene, settings: AcquisitionSettings) -> ImageGrid:
@@ -208,13 +221,9 @@ def _colour_grid(probe: Probe, scene: Scene, settings: AcquisitionSettings) -> I
     )
 
 
-def _window(
-    probe: Probe, pulse: Pulse, waves: list[tuple[ImageGrid, float, float]]
-) -> tuple[Window, float]:
-    """Find what has to be recorded for pictures, and the longest time of flight.
-
-    ``waves`` are grids with the angles of transmit and receive.
-    """
+@lru_cache(maxsize=16)
+def _window(probe: Probe, pulse: Pulse, waves: tuple[_Wave, ...]) -> tuple[Window, float]:
+    """Find what has to be recorded for pictures, and the longest time of flight."""
     first_s, last_s = math.inf, -math.inf
     element_x_m = np.asarray(probe.element_x_m)
     for grid, transmit_rad, receive_rad in waves:

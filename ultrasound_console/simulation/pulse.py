@@ -82,21 +82,26 @@ class Pulse:
 
     def fine(self, depth_m: float = 0.0) -> Array:
         """Give the pulse at PHASES points a sample; its middle is the middle of the array."""
+        return np.asarray(self._turned(depth_m) / _height(self))
+
+    def _turned(self, depth_m: float) -> Array:
         n = _FFT_SAMPLES * PHASES
         f = np.fft.rfftfreq(n, 1.0 / (PHASES * self.sampling_frequency_hz))
         used = f < 3.0 * self.center_frequency_hz
-
-        def turned(depth: float) -> Array:
-            spectrum = np.zeros(f.size)
-            spectrum[used] = self.spectrum(f[used], depth)
-            return np.asarray(np.fft.fftshift(np.fft.irfft(spectrum)))
-
-        return np.asarray(turned(depth_m) / turned(0.0).max())
+        spectrum = np.zeros(f.size)
+        spectrum[used] = self.spectrum(f[used], depth_m)
+        return np.asarray(np.fft.fftshift(np.fft.irfft(spectrum)))
 
     @property
     def n_samples(self) -> int:
         """Length in the tables: the shortest that keeps nearly all of the energy."""
         return _length(self)
+
+
+@lru_cache(maxsize=16)
+def _height(pulse: Pulse) -> float:
+    """Height of the pulse of the shallowest echoes, which is 1 in the tables."""
+    return float(pulse._turned(0.0).max())
 
 
 @lru_cache(maxsize=16)

@@ -22,16 +22,17 @@ Array = NDArray[np.float64]
 _Stopped = Callable[[], bool]
 
 # Scatterers in a resolution cell, of tissue and of blood alike. The cell is where the echo of a
-# point is above half of its height, at the middle of the probe's band: 1.07 wavelengths deep (two
-# cycles) and 1.45 wide (f/1.2, Hann).
+# point is above half of its height, at the middle of the probe's band: 1.07 wavelengths deep for
+# two cycles, half of a longer burst, and 1.45 wide (f/1.2, Hann).
 SCATTERERS_PER_CELL = 10.0
-_CELL_SQUARE_WAVELENGTHS = 1.07 * 1.45
+_CELL_WAVELENGTHS = (1.07, 1.45)
 
 
-def scatterer_density_per_m2(probe: Probe) -> float:
-    """Scatterers per square metre that make fully developed speckle with a probe."""
+def scatterer_density_per_m2(probe: Probe, n_cycles: float = 2.0) -> float:
+    """Scatterers per square metre that make fully developed speckle with a probe's bursts."""
     wavelength_m = SOUND_SPEED_M_S / probe.center_frequency_hz
-    return SCATTERERS_PER_CELL / (_CELL_SQUARE_WAVELENGTHS * wavelength_m**2)
+    depth, width = _CELL_WAVELENGTHS
+    return SCATTERERS_PER_CELL / (max(depth, 0.5 * n_cycles) * width * wavelength_m**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,14 @@ class Scan:
         self._section: Section | None = None
         self._blocks: dict[int, _Block] = {}
         self._blocks_interval_s = 0.0
+
+    def drive(self, scene: Scene) -> None:
+        """Go on with the same scene under another heart, as ``heart.driven`` makes it.
+
+        Vessels and tissue are the same, so that their echoes are kept.
+        """
+        self.scene, self._flow = scene, scene.flow()
+        self._blocks = {}
 
     def frame(
         self, acquisition: Acquisition, phase: int, stopped: _Stopped = lambda: False
@@ -160,7 +169,7 @@ class Scan:
         if phase in self._blocks:
             return self._blocks[phase]
         scene = self.scene
-        density = scatterer_density_per_m2(acquisition.probe)
+        density = scatterer_density_per_m2(acquisition.probe, acquisition.n_cycles)
         rng = np.random.default_rng((scene.seed, 3, phase))
         x_m, z_m = self._flow.draw(density, rng)
         strength = 10.0 ** (scene.blood_db / 20.0) * speckle_strength(density)
@@ -191,7 +200,8 @@ class Scan:
         shape = (len(angles_rad), receiver.probe.n_elements, window.n_samples)
         data = np.empty(shape, np.int16)
         gain, begin = section.gain(window), receiver.window.offset(window)
-        pause_s = float(times_s[1] - times_s[0])
+        # Without a B-mode block there are no transmits at all.
+        pause_s = float(times_s[1] - times_s[0]) if len(times_s) else 0.0
         pushes = np.asarray(self.scene.pressure(times_s))
         buffer = receiver.buffer()
         walls = None

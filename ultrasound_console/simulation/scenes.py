@@ -37,6 +37,8 @@ class Scene:
         Depths that hold the flow.
     steering_rad : float or None
         Steering that the scene begins with; None takes what is set.
+    prf_hz : float
+        PRF that it begins with, so that it aliases.
     about : str
         What there is to see, in a few words.
     seed : int
@@ -50,18 +52,21 @@ class Scene:
     noise_db: float = -57.0
     colour_range_m: tuple[float, float] = (6e-3, 30e-3)
     steering_rad: float | None = None
+    prf_hz: float = 3000.0
     about: str = ""
     seed: int = 1
 
     @property
     def period_s(self) -> float:
         """Time after which everything repeats."""
-        return max(blood.waveform.period_s for blood in self.vessels)
+        pulsating = [blood.waveform for blood in self.vessels if blood.waveform.bumps]
+        return max(course.period_s for course in pulsating or [self.waveform])
 
     @property
     def waveform(self) -> Waveform:
-        """Course of the flow in the first vessel, which names the heart's phases."""
-        return self.vessels[0].waveform
+        """Course of the flow in the first vessel that pulsates; it names the heart's phases."""
+        courses = [blood.waveform for blood in self.vessels]
+        return next((course for course in courses if course.bumps), courses[0])
 
     def flow(self) -> Flow:
         """Build the flow of this scene, once."""
@@ -184,6 +189,7 @@ _ALL = (
             ),
         ),
         PLAIN,
+        prf_hz=1500.0,
         about="Steady parabolic flow in a tube of a phantom",
     ),
     Scene(
@@ -230,6 +236,7 @@ _ALL = (
         "spinning-jet",
         (Solved("spinning-jet", _SAC, CAROTID, 2.1e-3, 1.1, viscosity_m2_s=7e-6),),
         GROIN,
+        prf_hz=2000.0,
         about="Jet into a sac between two vortices",
         colour_range_m=(8e-3, 29e-3),
         seed=7,

@@ -115,16 +115,19 @@ class ClosedForm:
         Highest speed anywhere in the lumen while the waveform is 1; negative: to the left.
     wall_lead_s : float
         How much earlier than the core the flow along the walls changes.
+    spacing_m : float
+        Of the stream function's samples.
     """
 
     lumen: Lumen
     waveform: Waveform = STEADY
     peak_speed_m_s: float = 0.6
     wall_lead_s: float = 0.0
+    spacing_m: float = _SPACING_M
 
     def stream(self, edge_m: float) -> Stream:
         """See :meth:`Blood.stream`."""
-        h = _SPACING_M
+        h = self.spacing_m
         top_m, bottom_m = self.lumen.box_m
         reach = math.ceil((edge_m + _MARGIN_M) / h)
         first = math.floor((top_m - _MARGIN_M) / h)

@@ -235,7 +235,8 @@ class Receiver:
         u = 1.0 - z_m / r_m
         strength = np.polynomial.Polynomial(self._strip())(u)
         strength /= np.sqrt(z_m)
-        table = pulse_tables(self.pulse, self.depth_m)[int(LEVEL_DEPTH_M / DEPTH_STEP_M), 0]
+        tables = pulse_tables(self.pulse, max(self.depth_m, LEVEL_DEPTH_M))
+        table = tables[int(LEVEL_DEPTH_M / DEPTH_STEP_M), 0]
         energy_s = np.sum(table.astype(float) ** 2) / self.window.sampling_frequency_hz
         # A step in time moves the points that answer at x by c / (1 + z / r) down.
         per_x = strength**2 * self.sound_speed_m_s * energy_s / (1.0 + z_m / r_m)

@@ -41,6 +41,14 @@ class Waveform:
         bumps = tuple((factor * height, time_s, width_s) for height, time_s, width_s in self.bumps)
         return Waveform(self.period_s, factor * self.steady, bumps)
 
+    def stretched(self, factor: float) -> Waveform:
+        """Return the waveform with every time longer by a factor."""
+        bumps = tuple(
+            (height, factor * middle_s, factor * width_s)
+            for height, middle_s, width_s in self.bumps
+        )
+        return Waveform(factor * self.period_s, self.steady, bumps)
+
 
 STEADY = Waveform(period_s=1.0, steady=1.0)
 
@@ -86,3 +94,6 @@ PRESSURE = Waveform(
     steady=0.0,
     bumps=((0.75, 0.19, 0.060), (0.50, 0.32, 0.090), (0.25, 0.50, 0.120)),
 )
+
+COURSES = {"femoral": FEMORAL, "carotid": CAROTID, "venous": VENOUS, "steady": STEADY}
+"""The courses that can be chosen by name."""

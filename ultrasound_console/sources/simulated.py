@@ -15,7 +15,7 @@ from ..assets import AssetError
 from ..frames import Acquisition, ChannelFrame
 from ..settings import AcquisitionSettings
 from ..simulation import SCENES as _SCENES
-from ..simulation import Scan, ScanFrame, Scene, plan, random_scene
+from ..simulation import Scan, ScanFrame, Scene, driven, plan, random_scene
 from .clock import FrameClock
 from .protocol import SIMULATED, SourceError
 
@@ -63,7 +63,8 @@ class SimulatedSource:
 
     def __init__(self, scene: str, *, real_time: bool = True) -> None:
         try:
-            self._scan = Scan(find_scene(scene))
+            self._scene = find_scene(scene)
+            self._scan = Scan(self._scene)
         except AssetError as error:
             raise SourceError(f"{SIMULATED}{scene}: {error}") from error
         self._real_time = real_time
@@ -83,7 +84,7 @@ class SimulatedSource:
     @property
     def name(self) -> str:
         """Name shown to the user."""
-        return f"simulated {self._scan.scene.name}"
+        return f"simulated {self._scene.name}"
 
     @property
     def n_frames(self) -> int | None:
@@ -92,10 +93,9 @@ class SimulatedSource:
 
     def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
         """Return the settings with what the scene starts with."""
-        steering_rad = self._scan.scene.steering_rad
-        if steering_rad is None:
-            return settings
-        return dataclasses.replace(settings, steering_rad=steering_rad)
+        scene = self._scene
+        steering_rad = settings.steering_rad if scene.steering_rad is None else scene.steering_rad
+        return dataclasses.replace(settings, steering_rad=steering_rad, prf_hz=scene.prf_hz)
 
     def configure(self, settings: AcquisitionSettings) -> Acquisition:
         """Apply settings; frames made with others are dropped.
@@ -109,11 +109,14 @@ class SimulatedSource:
         was_started = self._started
         self._halt()
         try:
-            acquisition = plan(self._scan.scene, settings)
+            scene = driven(self._scene, settings)
+            if scene != self._scan.scene:
+                self._scan.drive(scene)
+            acquisition = plan(scene, settings)
         except AssetError as error:
             raise SourceError(f"{self.name}: {error}") from error
         self._acquisition = acquisition
-        self._cycle = round(self._scan.scene.period_s / acquisition.frame_interval_s)
+        self._cycle = max(1, round(scene.period_s / acquisition.frame_interval_s))
         self._index, self._position = 0, -1
         self._ready = {}
         if was_started:

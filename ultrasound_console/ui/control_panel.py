@@ -37,8 +37,9 @@ EVERYDAY = (
     "bmode_gain_db",
 )
 """Always in sight; the strip adds as many of the others as there is room for."""
-_STRIP_ORDER = ("Colour", "De-alias", "B-mode", "Acquire", "System")
+_STRIP_ORDER = ("Colour", "De-alias", "B-mode", "Acquire", "Simulate", "System")
 
+HEART = ("heart_rate_hz", "peak_speed_m_s", "waveform")
 GROUPS = {
     "Acquire": (
         "prf_hz",
@@ -65,7 +66,7 @@ GROUPS = {
         "local_frequency",
         "write_priority",
     ),
-    "De-alias": ("dealias", "overlay_opacity"),
+    "De-alias": ("dealias", "dealias_method", "overlay_opacity"),
     "B-mode": (
         "bmode_gain_db",
         "bmode_dynamic_range_db",
@@ -74,6 +75,7 @@ GROUPS = {
         "interpolate",
     ),
     "TGC": TGC,
+    "Simulate": HEART,
     "System": ("compute", "truth"),
 }
 
@@ -93,7 +95,7 @@ SET_BY_RECORDING = "Set when the recording was made."
 LOCKED_FOR_RECORDINGS = dict.fromkeys(
     ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles"),
     SET_BY_RECORDING,
-) | {"truth": ONLY_SIMULATED}
+) | dict.fromkeys((*HEART, "truth"), ONLY_SIMULATED)
 
 
 class Arrangement(StrEnum):

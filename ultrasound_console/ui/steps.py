@@ -22,6 +22,8 @@ SPECIAL_TEXT: dict[tuple[str, Value], str] = {
     ("persistence_s", 0.0): "off",
     ("speckle_reduction", 0.0): "off",
     ("wall_cutoff_m_s", 0.0): "by filter",
+    ("heart_rate_hz", 0.0): "scene",
+    ("peak_speed_m_s", 0.0): "scene",
 }
 
 
