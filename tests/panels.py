@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from frames_for_tests import BMODE, RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, wrapped
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QCursor, QGuiApplication, QImage
 from pytestqt.qtbot import QtBot
 from scipy.ndimage import map_coordinates
@@ -27,17 +28,29 @@ GRIDS = {
 def shown_canvas(qtbot: QtBot) -> PanelCanvas:
     """A canvas in a window of its own, without the pointer on it."""
     panels = PanelCanvas(size=SIZE)
-    qtbot.addWidget(panels.native)
+    qtbot.addWidget(panels)
     # QTest moves the real pointer; it may still be where the last test left it.
     QCursor.setPos(QGuiApplication.primaryScreen().geometry().bottomRight())
-    with qtbot.waitExposed(panels.native):
-        panels.native.show()
+    with qtbot.waitExposed(panels):
+        panels.show()
     return panels
 
 
 def pixels(canvas: PanelCanvas) -> np.ndarray:
-    """(height, width, 3) int of the canvas."""
-    image = canvas.native.grabFramebuffer().convertToFormat(QImage.Format.Format_RGB888)
+    """(height, width, 3) int of the canvas, without what lies over it."""
+    return rgb(canvas.image())
+
+
+def on_screen(canvas: PanelCanvas) -> np.ndarray:
+    """(height, width, 3) int of what the screen shows where the canvas is."""
+    place = canvas.mapToGlobal(QPoint())
+    area = place.x(), place.y(), canvas.width(), canvas.height()
+    return rgb(canvas.screen().grabWindow(0, *area).toImage())
+
+
+def rgb(image: QImage) -> np.ndarray:
+    """(height, width, 3) int."""
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
     return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
 

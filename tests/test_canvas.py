@@ -3,18 +3,20 @@
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from display import needs_display
 from frames_for_tests import make_frame
-from panels import SIZE, Model, compare, picture, pixels, show, shown_canvas
+from panels import SIZE, Model, compare, on_screen, picture, pixels, rgb, show, shown_canvas
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from ultrasound_console.render import canvas as canvas_module
 from ultrasound_console.render.canvas import PanelCanvas
+from ultrasound_console.render.overlay import Overlay
 from ultrasound_console.render.painter import Painter, RenderError, check_context
 from ultrasound_console.settings import DisplaySettings
 
@@ -30,7 +32,7 @@ def canvas(qtbot: QtBot) -> PanelCanvas:
 
 
 def test_each_frame_is_reported_once_after_it_was_painted(
-    canvas: PanelCanvas, qtbot: QtBot
+    canvas: PanelCanvas, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painted: list[int] = []
     canvas.painted.connect(painted.append)
@@ -39,11 +41,16 @@ def test_each_frame_is_reported_once_after_it_was_painted(
             canvas.set_frame(make_frame(index))
     assert painted == [4, 5, 9]
     # Painting it again for another reason is no new frame.
-    swaps: list[None] = []
-    canvas.native.frameSwapped.connect(lambda: swaps.append(None))
-    with qtbot.waitSignal(canvas.native.frameSwapped, timeout=3000):
-        canvas.set_display(DisplaySettings(baseline=0.5))
-    assert swaps
+    swaps = 0
+
+    def swapped() -> None:
+        nonlocal swaps
+        swaps += 1
+        canvas._on_swapped()
+
+    monkeypatch.setattr(canvas._window, "_swapped", swapped)
+    canvas.set_display(DisplaySettings(baseline=0.5))
+    qtbot.waitUntil(lambda: swaps > 0, timeout=3000)
     assert painted == [4, 5, 9]
 
 
@@ -58,14 +65,14 @@ def test_a_replaced_frame_is_never_reported(canvas: PanelCanvas, qtbot: QtBot) -
 
 def test_a_hidden_canvas_reports_nothing_until_it_shows(qtbot: QtBot) -> None:
     panels = PanelCanvas(size=SIZE)
-    qtbot.addWidget(panels.native)
+    qtbot.addWidget(panels)
     painted: list[int] = []
     panels.painted.connect(painted.append)
     panels.set_frame(make_frame(7))
     QApplication.processEvents()
     assert painted == []
     with qtbot.waitSignal(panels.painted, timeout=3000):
-        panels.native.show()
+        panels.show()
     assert painted == [7]
 
 
@@ -78,7 +85,7 @@ def test_an_error_while_painting_is_not_swallowed(
     with monkeypatch.context() as patch:
         patch.setattr(Painter, "paint", fail)
         with pytest.raises(ZeroDivisionError, match="no paint left"):
-            canvas.native.grabFramebuffer()
+            canvas.image()
     canvas.set_frame(make_frame(3))
     assert picture(canvas, 0).any()
 
@@ -112,19 +119,136 @@ def test_which_contexts_will_do() -> None:
         check_context("", lambda: "")
 
 
+def test_after_the_context_is_lost_all_is_drawn_as_before(
+    canvas: PanelCanvas, labels: list[QLabel], qtbot: QtBot
+) -> None:
+    class Lost:
+        def makeCurrent(self, surface: object) -> bool:  # noqa: N802 (Qt's name)
+            return False
+
+    canvas.set_frame(make_frame(3))
+    qtbot.waitUntil(lambda: alike(canvas), timeout=3000)
+    before = on_screen(canvas)
+    canvas._window._context = Lost()
+    canvas.set_stale(True)
+    qtbot.waitUntil(lambda: not np.array_equal(on_screen(canvas), before), timeout=3000)
+    canvas.set_stale(False)
+    qtbot.waitUntil(lambda: np.array_equal(on_screen(canvas), before), timeout=3000)
+
+
+# Over the panels
+
+
+def made_labels(over: QWidget, lay_over: Callable[[QWidget], None]) -> list[QLabel]:
+    """Two labels that overlap, and one that reaches beyond what they lie over."""
+    made = []
+    for place, ground in (
+        ((60, 40, 120, 30), "rgba(200, 0, 0, 255)"),
+        ((160, 55, 90, 40), "rgba(0, 200, 0, 128)"),
+        ((SIZE[0] - 30, -10, 90, 40), "rgba(0, 0, 200, 128)"),
+    ):
+        label = QLabel("text", over)
+        label.setGeometry(*place)
+        label.setStyleSheet(f"background: {ground}; color: white;")
+        label.show()
+        lay_over(label)
+        made.append(label)
+    return made
+
+
+@pytest.fixture
+def labels(canvas: PanelCanvas) -> list[QLabel]:
+    return made_labels(canvas, canvas.lay_over)
+
+
+def rgb_of_grab(canvas: PanelCanvas) -> np.ndarray:
+    return rgb(canvas.grab().toImage())
+
+
+def alike(canvas: PanelCanvas) -> bool:
+    """Whether the screen shows what Qt would compose, but for how a colour is rounded."""
+    return bool(np.abs(on_screen(canvas) - rgb_of_grab(canvas)).max() <= 1)
+
+
+def test_the_screen_shows_the_widgets_over_the_panels(
+    canvas: PanelCanvas, labels: list[QLabel], qtbot: QtBot
+) -> None:
+    canvas.set_frame(make_frame(3))
+    qtbot.waitUntil(lambda: alike(canvas), timeout=3000)
+    red, green, _ = (label.geometry().center() for label in labels)
+    assert on_screen(canvas)[red.y() - 10, red.x() - 50].tolist() == [200, 0, 0]
+    assert on_screen(canvas)[green.y() + 10, green.x() + 40, 1] >= 100
+    # What is compared would also be alike without any text.
+    assert (rgb_of_grab(canvas) != pixels(canvas)).any(-1).sum() > 120 * 30
+
+
+def test_the_screen_follows_what_becomes_of_the_widgets(
+    canvas: PanelCanvas, labels: list[QLabel], qtbot: QtBot
+) -> None:
+    def follows(act: Callable[[], object]) -> None:
+        before = rgb_of_grab(canvas)
+        act()
+        qtbot.waitUntil(lambda: alike(canvas), timeout=3000)
+        assert not np.array_equal(rgb_of_grab(canvas), before)
+
+    canvas.set_frame(make_frame(3))
+    follows(lambda: labels[0].setText("another"))
+    follows(lambda: labels[0].move(300, 200))
+    follows(lambda: labels[1].resize(30, 90))
+    follows(labels[0].hide)
+    follows(labels[0].show)
+    follows(lambda: canvas.resize(SIZE[0] - 100, SIZE[1] + 30))
+    follows(lambda: [label.hide() for label in labels])
+
+
+def test_only_what_looks_different_is_sent_again(qtbot: QtBot) -> None:
+    over = QWidget()
+    qtbot.addWidget(over)
+    over.resize(*SIZE)
+    n_changes = 0
+
+    def changed() -> None:
+        nonlocal n_changes
+        n_changes += 1
+
+    overlay = Overlay(over, changed)
+    labels = made_labels(over, overlay.add)
+    with qtbot.waitExposed(over):
+        over.show()
+    qtbot.waitUntil(lambda: n_changes >= 3, timeout=3000)
+    first = overlay.patches(2.0)
+    assert sum(patch.rgba.shape[0] * patch.rgba.shape[1] for patch in first) == sum(
+        (right - left) * (bottom - top) for left, top, right, bottom in overlay.rects(2.0)
+    )
+    covered = np.zeros((2 * SIZE[1], 2 * SIZE[0]), int)
+    for left, top, right, bottom in overlay.rects(2.0):
+        covered[top:bottom, left:right] += 1
+    assert covered.max() == 1
+    assert covered[2 * 60, 2 * 170] == covered[0, -1] == 1
+    assert overlay.patches(2.0) == []
+    n_changes = 0
+    labels[2].setText("x")
+    qtbot.waitUntil(lambda: n_changes > 0, timeout=3000)
+    (patch,) = overlay.patches(2.0)
+    assert (patch.left, patch.top) == (2 * (SIZE[0] - 30), 0)
+    assert patch.rgba.shape == (60, 60, 4)
+    # Premultiplied, and translucent as the style says.
+    assert patch.rgba[-1, 0].tolist() == pytest.approx([0, 0, 100, 128], abs=1)
+
+
 # Mouse
 
 
 def point_at(canvas: PanelCanvas, qtbot: QtBot, x_px: float, y_px: float) -> None:
     with qtbot.waitSignal(canvas.cursor_moved, timeout=3000):
-        QTest.mouseMove(canvas.native, QPoint(round(x_px), round(y_px)))
+        QTest.mouseMove(canvas, QPoint(round(x_px), round(y_px)))
 
 
 def wheel(canvas: PanelCanvas, x_px: float, y_px: float, steps: int) -> None:
     place = QPointF(x_px, y_px)
     event = QWheelEvent(
         place,
-        canvas.native.mapToGlobal(place),
+        canvas.mapToGlobal(place),
         QPoint(),
         QPoint(0, 120 * steps),
         Qt.MouseButton.NoButton,
@@ -132,7 +256,7 @@ def wheel(canvas: PanelCanvas, x_px: float, y_px: float, steps: int) -> None:
         Qt.ScrollPhase.NoScrollPhase,
         False,
     )
-    QApplication.sendEvent(canvas.native, event)
+    QApplication.sendEvent(canvas, event)
 
 
 def test_the_wheel_zooms_about_the_pointer_in_all_panels(
@@ -158,16 +282,16 @@ def test_the_left_button_drags_and_a_double_click_fits(canvas: PanelCanvas) -> N
     wheel(canvas, start.x(), start.y(), 6)
     place = canvas.position_m(start.x(), start.y())
     left = Qt.MouseButton.LeftButton
-    QTest.mousePress(canvas.native, left, pos=start)
+    QTest.mousePress(canvas, left, pos=start)
     # Moves in quick succession all count.
     for step in range(1, 9):
-        QTest.mouseMove(canvas.native, start + QPoint(3 * step, -2 * step))
-    QTest.mouseRelease(canvas.native, left, pos=start + QPoint(24, -16))
+        QTest.mouseMove(canvas, start + QPoint(3 * step, -2 * step))
+    QTest.mouseRelease(canvas, left, pos=start + QPoint(24, -16))
     assert canvas.position_m(start.x() + 24, start.y() - 16) == pytest.approx(place)
     dragged = canvas.view
-    QTest.mouseMove(canvas.native, start)
+    QTest.mouseMove(canvas, start)
     assert canvas.view == dragged
-    QTest.mouseDClick(canvas.native, left, pos=start)
+    QTest.mouseDClick(canvas, left, pos=start)
     assert canvas.view == fitted
 
 
@@ -181,9 +305,9 @@ def test_other_buttons_and_places_drag_nothing(canvas: PanelCanvas) -> None:
         (Qt.MouseButton.RightButton, QPoint(200, 150)),
         (Qt.MouseButton.LeftButton, QPoint(bar.x + 4, bar.y + 20)),
     ):
-        QTest.mousePress(canvas.native, button, pos=start)
-        QTest.mouseMove(canvas.native, start + QPoint(30, 30))
-        QTest.mouseRelease(canvas.native, button, pos=start + QPoint(30, 30))
+        QTest.mousePress(canvas, button, pos=start)
+        QTest.mouseMove(canvas, start + QPoint(30, 30))
+        QTest.mouseRelease(canvas, button, pos=start + QPoint(30, 30))
         assert canvas.view == view
 
 
@@ -220,7 +344,7 @@ def test_the_cursor_tells_where_it_is(canvas: PanelCanvas, qtbot: QtBot) -> None
     assert places[-1] is None
     point_at(canvas, qtbot, x_px, y_px)
     assert places[-1] is not None
-    QApplication.sendEvent(canvas.native, QEvent(QEvent.Type.Leave))
+    QApplication.sendEvent(canvas, QEvent(QEvent.Type.Leave))
     assert places[-1] is None
     assert canvas.cursor_m is None
 
@@ -261,7 +385,7 @@ def test_labels_are_announced_when_they_move(canvas: PanelCanvas) -> None:
     wheel(canvas, 200, 150, 3)
     assert len(announced) == n + 3
     assert [tick.y_px for tick in canvas.depth_ticks()] != ticks
-    canvas.native.resize(SIZE[0] + 60, SIZE[1] + 40)
+    canvas.resize(SIZE[0] + 60, SIZE[1] + 40)
     QApplication.processEvents()
     assert len(announced) == n + 4
     assert canvas.panel_rect(2).right == SIZE[0] + 60

@@ -53,7 +53,7 @@ def test_the_prf_is_one_at_which_it_aliases(artery):
 def test_the_command_draws_three_panels_and_prints_a_table(
     qtbot, capsys, monkeypatch, tmp_path, artery
 ):
-    monkeypatch.setattr(gallery, "frame_at_peak", lambda scene: artery)
+    monkeypatch.setattr(gallery, "frame_at_peak", lambda scene, segmenter: artery)
     folder = tmp_path / "new" / "gallery"
     assert main(["gallery", "--out", str(folder), "random:3"]) == 0
     printed = capsys.readouterr().out
@@ -74,7 +74,7 @@ def test_the_command_draws_three_panels_and_prints_a_table(
 @pytest.mark.gui
 @needs_display
 def test_a_picture_that_cannot_be_written_is_named(qtbot, capsys, monkeypatch, tmp_path, artery):
-    monkeypatch.setattr(gallery, "frame_at_peak", lambda scene: artery)
+    monkeypatch.setattr(gallery, "frame_at_peak", lambda scene, segmenter: artery)
     (tmp_path / "random-3.png").mkdir()
     line = refused(capsys, "--out", tmp_path, "random:3")
     assert "random-3.png" in line

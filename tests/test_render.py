@@ -66,6 +66,14 @@ def test_every_display_setting_does_what_it_says(
     compare(plain, show(plain, make_frame(3), **display))
 
 
+def test_gains_at_depths_change_the_frame_that_is_shown(plain: PanelCanvas) -> None:
+    model = show(plain, make_frame(3))
+    compare(plain, model)
+    for display in (DisplaySettings(tgc_4_db=12.0, tgc_5_db=-6.0), DisplaySettings()):
+        plain.set_display(display)
+        compare(plain, dataclasses.replace(model, display=display))
+
+
 @pytest.mark.parametrize("grids", GRIDS)
 @pytest.mark.parametrize("interpolate", [True, False])
 def test_the_truth_is_a_fourth_picture(
@@ -311,7 +319,7 @@ def test_without_a_picture_the_panels_are_black(canvas: PanelCanvas) -> None:
 
 def evaluate(canvas: PanelCanvas, expression: str, a: np.ndarray, **uniforms: object) -> np.ndarray:
     """(n, 2) of a GLSL expression of ``a`` (n, 2), computed on the GPU in float32."""
-    canvas.set_current()
+    canvas._window.make_current()
     n = len(a)
     source = "".join(f"uniform vec{len(v)} {name};\n" for name, v in uniforms.items())
     program = gloo.Program(

@@ -9,7 +9,7 @@ import pytest
 from display import needs_display
 from known_flow import KnownFlow, KnownPipeline
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFontMetrics
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QFontMetrics
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from ultrasound_console.settings import Settings
@@ -90,7 +90,7 @@ class Console:
 
     def pixels(self):
         """What is on the canvas."""
-        image = self.window.canvas.native.grabFramebuffer()
+        image = self.window.canvas.image()
         image = image.convertToFormat(image.Format.Format_RGB888)
         rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), -1)
         return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
@@ -181,6 +181,7 @@ def test_paints_are_counted_with_their_latency(live):
     def n_painted():
         return live.window.meter.reading(0.0).frames
 
+    live.until(lambda: live.window.meter._last_index == live.frame.index)
     for _ in range(3):
         before = n_painted()
         live.play()
@@ -257,7 +258,7 @@ def test_freeze_holds_exactly_the_frame_on_screen(live):
     # A display change and back passes through the event loop and several paints.
     live.key(Qt.Key.Key_F9)
     live.key(Qt.Key.Key_F9)
-    live.until(lambda: live.window.canvas.native.size().height() == before.shape[0])
+    live.until(lambda: live.window.canvas.size().height() == before.shape[0])
     assert live.frame is shown
     assert np.array_equal(live.pixels(), before)
     live.key(Qt.Key.Key_Space)
@@ -459,8 +460,8 @@ def test_the_cursor_reads_the_planes(live):
     frame, canvas = live.frame, live.window.canvas
     row, column = np.argwhere(frame.fold == 1)[200]
     x_px, y_px = canvas.pixel(1, *frame.acquisition.colour_grid.positions_m(row, column))
-    live.qtbot.mouseMove(canvas.native, QPoint(1, 1))
-    live.qtbot.mouseMove(canvas.native, QPoint(round(float(x_px)), round(float(y_px))))
+    live.qtbot.mouseMove(canvas, QPoint(1, 1))
+    live.qtbot.mouseMove(canvas, QPoint(round(float(x_px)), round(float(y_px))))
     readouts = live.window.labels.readouts
     live.until(readouts[1].isVisible)
     x_m, z_m = canvas.cursor_m
@@ -498,7 +499,7 @@ def test_the_truth_is_a_fourth_picture_that_follows_the_others(live):
     for size in ((1024, 600), (1280, 720), (1900, 1000)):
         live.window.resize(*size)
         live.until(lambda size=size: live.window.size().toTuple() == size)
-        live.until(lambda: canvas.view.width_px == canvas.native.width())
+        live.until(lambda: canvas.view.width_px == canvas.width())
         for panel in range(4):
             bar, title = canvas.bar_rect(panel), labels.titles[panel]
             assert title.sizeHint().width() <= title.width()
@@ -508,8 +509,8 @@ def test_the_truth_is_a_fourth_picture_that_follows_the_others(live):
             assert labels.truths[panel].geometry().bottom() <= readout.top()
             assert readout.bottom() < canvas.view.height_px
     x_px, y_px = canvas.pixel(3, 0.001, 0.018)
-    live.qtbot.mouseMove(canvas.native, QPoint(1, 1))
-    live.qtbot.mouseMove(canvas.native, QPoint(round(x_px), round(y_px)))
+    live.qtbot.mouseMove(canvas, QPoint(1, 1))
+    live.qtbot.mouseMove(canvas, QPoint(round(x_px), round(y_px)))
     place = pytest.approx((0.001, 0.018), abs=1e-4)
     live.until(lambda: canvas.cursor_m == place and labels.readouts[0].isVisible())
     assert not labels.readouts[3].isVisible()
@@ -524,7 +525,7 @@ def test_labels_lie_beside_what_they_label(live):
     for size in ((1024, 600), (1280, 720), (1900, 1000)):
         live.window.resize(*size)
         live.until(lambda size=size: live.window.size().toTuple() == size)
-        live.until(lambda: canvas.view.width_px == canvas.native.width())
+        live.until(lambda: canvas.view.width_px == canvas.width())
         for panel in range(3):
             bar, shown = canvas.bar_rect(panel), labels.bars[panel].geometry()
             assert shown.left() >= bar.right
@@ -544,7 +545,16 @@ def test_labels_lie_beside_what_they_label(live):
 
 def test_keys_open_and_close_what_they_should(live):
     live.key(Qt.Key.Key_F1)
-    assert live.window.sheet.isVisible()
+    sheet = live.window.sheet
+    assert sheet.isVisible()
+    # Over the panels, which are a window of their own.
+    place, ground = sheet.mapToGlobal(QPoint(12, 12)), QColor(theme.STRIP)
+    live.until(
+        lambda: (
+            sheet.screen().grabWindow(0, place.x(), place.y(), 1, 1).toImage().pixelColor(0, 0)
+            == ground
+        )
+    )
     live.key(Qt.Key.Key_Escape)
     assert not live.window.sheet.isVisible()
     live.key(Qt.Key.Key_Escape)
@@ -576,7 +586,7 @@ def test_a_very_wide_window_has_the_controls_beside_the_panels(live):
     live.window.setMinimumSize(0, 0)
     live.window.resize(1900, 560)
     live.until(lambda: live.window.controls.arrangement is Arrangement.COLUMN)
-    live.until(lambda: live.window.controls.x() >= live.window.canvas.native.width())
+    live.until(lambda: live.window.controls.x() >= live.window.canvas.width())
     live.window.resize(1280, 720)
     live.until(lambda: live.window.controls.arrangement is Arrangement.STRIP)
     live.until(lambda: live.window.controls.width() == live.window.width())

@@ -7,71 +7,43 @@ be a fourth picture, in the colours of the corrected one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QWidget
-from vispy import app
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.gloo import gl
 
 from ..frames import DopplerFrame
 from ..settings import DisplaySettings
 from .colour_maps import VELOCITY_MAPS
 from .colour_scale import AutomaticScale, fold_ticks, velocity_ticks
+from .overlay import Overlay
 from .painter import CORRECTED, FOLDS, TRUTH, Look, Painter, check_context
 from .strokes import Stroke, canvas_strokes, picture_strokes
+from .surface import DrawingWindow
 from .view import N_PANELS, Rect, Tick, View
 
 _WHEEL_STEP = 120
 _ZOOM_PER_STEP = 1.25
 
 
-def prepare_opengl() -> None:
-    """Share OpenGL objects between windows; call before the application is made.
-
-    Without it, floating a dock or going full screen loses every texture.
-    """
-    QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_ShareOpenGLContexts)
-
-
-class _Bridge(QObject):
-    """What the canvas tells, and how it hears of the mouse; a vispy canvas is not a QObject.
-
-    vispy leaves out mouse moves that follow each other within 10 ms, the last one too, so that a
-    cursor would stop beside the pointer: the events are taken from Qt.
-    """
-
-    painted = Signal(int)
-    cursor_moved = Signal(object)
-    labels_changed = Signal()
-
-    def __init__(self, widget: QWidget, handle: Callable[[QEvent], bool]) -> None:
-        super().__init__(widget)
-        self._handle = handle
-        widget.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Hand an event to the canvas; one that it used goes no further."""
-        return self._handle(event)
-
-
-class PanelCanvas(app.Canvas):  # type: ignore[misc]
-    """Three linked panels in one OpenGL widget, :attr:`native`.
+class PanelCanvas(QWidget):
+    """Three linked panels.
 
     The wheel zooms about the pointer, the left button drags, a double click fits. The pointer's
     place in the body is marked in every panel. Room is kept for titles, labels of the colour bars
-    and of the depth ruler, which the window draws as widgets over the canvas: their places and
-    texts are :meth:`title_rect`, :meth:`bar_ticks` and :meth:`depth_ticks`.
+    and of the depth ruler, which are widgets over the canvas: their places and texts are
+    :meth:`title_rect`, :meth:`bar_ticks` and :meth:`depth_ticks`.
 
-    Attributes
-    ----------
-    painted : Signal(int)
-        Index of a frame, after it came to the screen for the first time.
-    cursor_moved : Signal(object)
+    A window of OpenGL's own covers the canvas. Child widgets are shown once they have been handed
+    to :meth:`lay_over`; a widget beside the canvas that overlaps it must be a native window.
+
+    Signals
+    -------
+    painted : (index)
+        A frame has come to the screen for the first time.
+    cursor_moved : (place)
         (x_m, z_m) under the pointer, or None beside the pictures.
-    labels_changed : Signal()
+    labels_changed : ()
         Places or texts of the labels are others now.
 
     Parameters
@@ -86,7 +58,12 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         OpenGL is missing or too old.
     """
 
+    painted = Signal(int)
+    cursor_moved = Signal(object)
+    labels_changed = Signal()
+
     def __init__(self, parent: QWidget | None = None, size: tuple[int, int] = (1280, 480)) -> None:
+        super().__init__(parent)
         self._view = View(*size)
         self._frame: DopplerFrame | None = None
         self._display = DisplaySettings()
@@ -101,31 +78,21 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         self._drag_from: tuple[float, float] | None = None
         self._lines_key: object = None
         self._lines: tuple[list[Stroke], list[Stroke]] = ([], [])
-        super().__init__(
-            title="",
-            app=app.use_app("pyside6"),
-            size=size,
-            parent=parent,
-            keys=None,
-            # The widget is composed and swapped by Qt.
-            autoswap=False,
-            config={"depth_size": 0, "stencil_size": 0},
-        )
-        # vispy has made a context current for questions like this. Here an error reaches the
-        # caller; from a paint it would come through Qt, once for every paint.
+        self.resize(*size)
+        self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._window = DrawingWindow(self._draw_on_screen, self._on_swapped, self._forget)
+        # Here an error reaches the caller; from a paint it would come through Qt, each time.
         check_context(
             str(gl.glGetParameter(gl.GL_VERSION)),
             lambda: str(gl.glGetParameter(gl.GL_EXTENSIONS)),
         )
-        self.events.ignore_callback_errors = False
-        bridge = _Bridge(self.native, self._on_event)
-        self.painted = bridge.painted
-        self.cursor_moved = bridge.cursor_moved
-        self.labels_changed = bridge.labels_changed
-        # In place of vispy's, which clears alpha once more over the whole widget: the painter
-        # leaves it at one, and on a software rasteriser that pass is a tenth of a paint.
-        self.native.paintGL = self._paint
-        self.native.frameSwapped.connect(self._on_swapped)
+        container = QWidget.createWindowContainer(self._window, self)
+        container.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(container)
+        self._overlay = Overlay(self, self._window.requestUpdate)
 
     # What is shown
 
@@ -151,14 +118,14 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         self._scale.update(frame)
         self._set_view(self._view.showing(_extent_m(frame)).parted(self._n_panels()))
         self._labels_may_have_changed()
-        self.update()
+        self._window.requestUpdate()
 
     def clear(self) -> None:
         """Show no picture."""
         self._frame, self._to_upload, self._to_report = None, False, None
         self._scale = AutomaticScale()
         self._labels_may_have_changed()
-        self.update()
+        self._window.requestUpdate()
 
     def set_display(self, display: DisplaySettings) -> None:
         """Change how the frame is shown; touches no plane."""
@@ -166,20 +133,20 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
             self._display = display
             self._set_view(self._view.parted(self._n_panels()))
             self._labels_may_have_changed()
-            self.update()
+            self._window.requestUpdate()
 
     def set_colour_map(self, name: str) -> None:
         """Choose one of :data:`~.colour_maps.VELOCITY_MAPS`."""
         if name not in VELOCITY_MAPS:
             raise ValueError(f"unknown colour map {name!r}: use {', '.join(VELOCITY_MAPS)}")
         self._colour_map = name
-        self.update()
+        self._window.requestUpdate()
 
     def set_stale(self, stale: bool) -> None:
         """Grey the picture, because it is not what happens now."""
         if stale != self._stale:
             self._stale = stale
-            self.update()
+            self._window.requestUpdate()
 
     def reset_view(self) -> None:
         """Fit the whole picture."""
@@ -245,11 +212,22 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
 
     # Drawing
 
-    def on_initialize(self, event: Any) -> None:
-        """Forget what lived in another OpenGL context."""
-        self._painter = None
+    def lay_over(self, widget: QWidget) -> None:
+        """Show a child widget over the panels, and over those laid there before."""
+        self._overlay.add(widget)
 
-    def on_draw(self, event: Any) -> None:
+    def image(self) -> QImage:
+        """Return the panels in physical pixels, without what lies over them."""
+        scale = self.devicePixelRatioF()
+        size = QSize(round(self._view.width_px * scale), round(self._view.height_px * scale))
+        image = self._window.image(size, self._draw)
+        image.setDevicePixelRatio(scale)
+        return image
+
+    def _draw_on_screen(self) -> None:
+        self._draw().paint_over(self._overlay, self._view, self.devicePixelRatioF())
+
+    def _draw(self) -> Painter:
         """Paint the newest frame."""
         if self._painter is None:
             self._painter = Painter()
@@ -262,11 +240,13 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
             if self._view.n_panels > TRUTH:
                 self._painter.upload_truth(frame)
             look = self._look(frame)
-        self._painter.paint(self._view, self.pixel_scale, look, *self._current_lines(frame))
+        scale = self.devicePixelRatioF()
+        self._painter.paint(self._view, scale, look, *self._current_lines(frame))
+        return self._painter
 
-    def _paint(self) -> None:
-        self.set_current()
-        self.events.draw(region=None)
+    def _forget(self) -> None:
+        """Let go of what lived in an OpenGL context that is lost."""
+        self._painter = None
 
     def _current_lines(self, frame: DopplerFrame | None) -> tuple[list[Stroke], list[Stroke]]:
         """Lines in each picture and around them, made anew only where something moved."""
@@ -300,15 +280,24 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
             index, self._to_report = self._to_report, None
             self.painted.emit(index)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the panels where a picture of the widgets is made; the screen has the window."""
+        painter = QPainter(self)
+        device = painter.paintEngine().paintDevice()
+        if self.isVisible() and device is self.backingStore().paintDevice():
+            painter.fillRect(event.rect(), Qt.GlobalColor.black)
+        else:
+            painter.drawImage(0, 0, self.image())
+
     # Mouse and size
 
-    def on_resize(self, event: Any) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Lay the panels out anew."""
-        width_px, height_px = (int(length) for length in event.size)
-        self._set_view(self._view.resized(width_px, height_px))
+        super().resizeEvent(event)
+        self._set_view(self._view.resized(self.width(), self.height()))
 
-    def _on_event(self, event: QEvent) -> bool:
-        """Take what the mouse does over the widget; tells whether vispy need not see it."""
+    def event(self, event: QEvent) -> bool:
+        """Take what the mouse does over the panels."""
         if isinstance(event, QWheelEvent):
             steps = event.angleDelta().y() / _WHEEL_STEP
             x_px, y_px = event.position().x(), event.position().y()
@@ -317,12 +306,11 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
             return True
         if isinstance(event, QMouseEvent):
             # What is not used goes on to the widget around the canvas.
-            used = self._on_mouse(event, event.position().x(), event.position().y())
-            event.setAccepted(used)
+            event.setAccepted(self._on_mouse(event, event.position().x(), event.position().y()))
             return True
         if event.type() == QEvent.Type.Leave:
             self._move_cursor(None)
-        return False
+        return super().event(event)
 
     def _on_mouse(self, event: QMouseEvent, x_px: float, y_px: float) -> bool:
         left = event.button() == Qt.MouseButton.LeftButton
@@ -356,13 +344,13 @@ class PanelCanvas(app.Canvas):  # type: ignore[misc]
         if cursor_m != self._cursor_m:
             self._cursor_m = cursor_m
             self.cursor_moved.emit(cursor_m)
-            self.update()
+            self._window.requestUpdate()
 
     def _set_view(self, view: View) -> None:
         if view != self._view:
             self._view = view
             self._labels_may_have_changed()
-            self.update()
+            self._window.requestUpdate()
 
     def _labels_may_have_changed(self) -> None:
         labels = self._view, *(self.scale_m_s(panel) for panel in range(N_PANELS))

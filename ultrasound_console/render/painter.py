@@ -20,6 +20,7 @@ from ..frames import DopplerFrame
 from ..geometry import ImageGrid
 from ..settings import DisplaySettings
 from .colour_maps import FOLD_MAP
+from .overlay import Overlay
 from .strokes import Stroke, stroke_mesh
 from .view import N_PANELS, Rect, View
 
@@ -130,6 +131,13 @@ def grid_mesh(grid: ImageGrid) -> NDArray[np.float32]:
     return np.stack([rows, columns], axis=1).astype(np.float32)
 
 
+def _amplified(bmode_db: NDArray[np.float32], tgc_db: tuple[float, ...]) -> NDArray[np.float32]:
+    """Add gains at evenly spaced depths, linear between them."""
+    depths = np.linspace(0, len(bmode_db) - 1, len(tgc_db))
+    gains_db = np.interp(np.arange(len(bmode_db)), depths, tgc_db)
+    return bmode_db + gains_db[:, None].astype(np.float32)
+
+
 def _grid_uniforms(name: str, grid: ImageGrid) -> dict[str, tuple[float, ...]]:
     return {
         f"u_{name}_lattice": (
@@ -172,6 +180,40 @@ class _Lines:
             self._program.draw("triangles")
 
 
+class _Cover:
+    """The overlay on the GPU: a texture of the canvas's size, drawn where there is something."""
+
+    def __init__(self) -> None:
+        self._program = _Program("overlay.vert", "overlay.frag")
+        self._size = (0, 0)
+        self._texture: Any = None
+        self._rects: list[tuple[int, int, int, int]] = []
+
+    def load(self, overlay: Overlay, size: tuple[int, int], pixel_scale: float) -> None:
+        """Send what differs from the last time."""
+        if size != self._size:
+            self._size = width, height = size
+            self._texture = gloo.Texture2D((height, width, 4))
+            self._program.set(u_overlay=self._texture, u_size_px=(float(width), float(height)))
+            overlay.forget()
+        for patch in overlay.patches(pixel_scale):
+            self._texture.set_data(patch.rgba, offset=(patch.top, patch.left))
+        rects = overlay.rects(pixel_scale)
+        if rects != self._rects:
+            self._rects = rects
+            triangles = [
+                ((x0, y0), (x1, y0), (x0, y1), (x0, y1), (x1, y0), (x1, y1))
+                for x0, y0, x1, y1 in rects
+            ]
+            places = np.array(triangles, np.float32).reshape(-1, 2)
+            if rects:
+                self._program.set(a_place_px=gloo.VertexBuffer(places))
+
+    def draw(self) -> None:
+        if self._rects:
+            self._program.draw("triangles")
+
+
 class Painter:
     """Owns what lives on the GPU, and draws a frame into a canvas."""
 
@@ -179,6 +221,9 @@ class Painter:
         self._bmode_db = gloo.Texture2D((2, 2, 1), internalformat="r32f", interpolation="linear")
         self._flow = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
         self._packed = np.zeros((2, 2, 4), np.float32)
+        self._bmode: NDArray[np.float32] = np.zeros((2, 2), np.float32)
+        # With which gains it was sent; None for not yet.
+        self._tgc_db: tuple[float, ...] | None = None
         self._truth = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
         self._truth_of: DopplerFrame | None = None
         self._velocity_map = gloo.Texture2D((1, 256, 3), interpolation="linear")
@@ -198,13 +243,14 @@ class Painter:
         for program in self._bars:
             program.set(a_corner=corners, **self._textures)
         self._picture_lines, self._canvas_lines = _Lines(), _Lines()
+        self._cover = _Cover()
 
     def upload(self, frame: DopplerFrame) -> None:
         """Send the planes of a frame; the grids may differ from the last ones."""
         grids = frame.acquisition.bmode_grid, frame.acquisition.colour_grid
         if grids != self._grids:
             self._place(*grids)
-        self._bmode_db.set_data(frame.bmode_db[..., None])
+        self._bmode, self._tgc_db = frame.bmode_db, None
         velocity, power_db, corrected, status = np.moveaxis(self._packed, -1, 0)
         np.multiply(frame.velocity_m_s, np.float32(1 / frame.nyquist_velocity_m_s), out=velocity)
         power_db[...] = frame.power_db
@@ -303,12 +349,32 @@ class Painter:
         viewport(whole)
         self._canvas_lines.draw(whole, pixel_scale)
 
+    def paint_over(self, overlay: Overlay, view: View, pixel_scale: float) -> None:
+        """Draw an overlay over everything.
+
+        Parameters
+        ----------
+        overlay : Overlay
+        view : View
+        pixel_scale : float
+            Physical per logical pixel.
+        """
+        width, height = round(view.width_px * pixel_scale), round(view.height_px * pixel_scale)
+        self._cover.load(overlay, (width, height), pixel_scale)
+        gloo.set_viewport(0, 0, width, height)
+        gloo.set_state(blend=True, blend_func=("one", "one_minus_src_alpha", "zero", "one"))
+        self._cover.draw()
+
     def _set_look(self, look: Look, view: View, pixel_scale: float) -> None:
         """Bring the uniforms up to date."""
         if look.velocity_map is not self._velocity_table:
             self._velocity_table = look.velocity_map
             self._velocity_map.set_data(look.velocity_map[None])
         display = look.display
+        if display.tgc_db != self._tgc_db:
+            self._tgc_db = display.tgc_db
+            # Here and not for every pixel: a tenth of what a software rasteriser does.
+            self._bmode_db.set_data(_amplified(self._bmode, display.tgc_db)[..., None])
         interpolation = "linear" if display.interpolate else "nearest"
         if self._bmode_db.interpolation != interpolation:
             self._bmode_db.interpolation = interpolation
@@ -320,8 +386,6 @@ class Painter:
                 -2 * scale / picture.height,
             ),
             "u_grey": (display.bmode_gain_db, 1 / display.bmode_dynamic_range_db),
-            "u_tgc_near": display.tgc_db[:4],
-            "u_tgc_far": display.tgc_db[4:],
             "u_power_db": look.power_db,
             "u_priority": display.write_priority,
             "u_opacity": display.overlay_opacity,

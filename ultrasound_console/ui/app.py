@@ -12,13 +12,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..assets import AssetError
 from ..declared import Value
 from ..doctor import check_display, check_libraries
+from ..segment import Segmenter
 from ..store import SettingsStore
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class RunOptions:
         Close this long after the first picture (or 180 s later than that, if none comes).
     screenshot, stats : Path or None
         Files to write just before the window closes.
+    model : Path or None
+        Network to use in the place of the program's own.
     """
 
     source: str
@@ -60,6 +64,7 @@ class RunOptions:
     seconds: float | None = None
     screenshot: Path | None = None
     stats: Path | None = None
+    model: Path | None = None
 
 
 class CannotStartError(Exception):
@@ -76,15 +81,22 @@ def run_console(options: RunOptions) -> int:
     Returns
     -------
     int
-        0; 1 when no window can be opened here, or no picture came in time; 2 when the source cannot
-        be opened or a file cannot be written; 130 after an interrupt.
+        0; 1 when no window can be opened here, or no picture came in time; 2 when the source or the
+        model cannot be opened or a file cannot be written; 130 after an interrupt.
     """
     store = SettingsStore()
     store.change(**options.changes)
     store.commit()
+    load_segmenter: Callable[[], Segmenter] = Segmenter
+    if options.model is not None:
+        try:
+            own = Segmenter(options.model)
+        except AssetError as error:
+            return _complain(str(error), BAD_INPUT)
+        load_segmenter = lambda: own  # noqa: E731
     try:
         application = start_application()
-        window = _window(application, store)
+        window = _window(application, store, load_segmenter)
     except CannotStartError as error:
         return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
     return _Run(options, window).until_closed(application)
@@ -208,13 +220,11 @@ def _application() -> QApplication:
         from PySide6.QtCore import qInstallMessageHandler
         from PySide6.QtWidgets import QApplication
 
-        from ..render.canvas import prepare_opengl
     except ImportError as error:
         raise CannotStartError(str(error)) from error
     running = QApplication.instance()
     if isinstance(running, QApplication):
         return running
-    prepare_opengl()
     said: list[str] = []
 
     def listen(kind: QtMsgType, context: QMessageLogContext, text: str) -> None:
@@ -244,7 +254,9 @@ def _check_opengl() -> None:
     context.doneCurrent()
 
 
-def _window(application: QApplication, store: SettingsStore) -> MainWindow:
+def _window(
+    application: QApplication, store: SettingsStore, load_segmenter: Callable[[], Segmenter]
+) -> MainWindow:
     """Make the window."""
     from ..render.painter import RenderError
     from . import theme
@@ -252,7 +264,7 @@ def _window(application: QApplication, store: SettingsStore) -> MainWindow:
 
     theme.apply(application)
     try:
-        return MainWindow(store)
+        return MainWindow(store, load_segmenter)
     except RenderError as error:
         raise CannotStartError(str(error)) from error
 

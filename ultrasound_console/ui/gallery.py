@@ -16,6 +16,7 @@ from ..export.whole_file import whole_file
 from ..frames import Acquisition, ChannelFrame, DopplerFrame
 from ..pipeline import doppler, form
 from ..render.canvas import PanelCanvas
+from ..segment import Segmenter
 from ..settings import Settings
 from ..simulation import Scan, Scene, plan
 from ..simulation.flow import Truth
@@ -79,16 +80,15 @@ def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture
     OSError
         The folder cannot be made, or a picture cannot be written.
     """
-    scenes = [find_scene(name) for name in names]
+    scenes, segmenter = [find_scene(name) for name in names], Segmenter()
     folder.mkdir(parents=True, exist_ok=True)
     application = start_application()
     theme.apply(application)
     canvas = PanelCanvas(size=SIZE_PX)
-    canvas.native.resize(*SIZE_PX)
     labels = PanelLabels(canvas)
     try:
         for name, scene in zip(names, scenes, strict=True):
-            frame = frame_at_peak(scene)
+            frame = frame_at_peak(scene, segmenter)
             canvas.clear()  # forgets the scale of the scene before
             canvas.set_frame(frame)
             labels.place()
@@ -96,11 +96,10 @@ def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture
             _save(canvas, path)
             yield Picture(name, path, _caption(name, scene, frame))
     finally:
-        canvas.close()
-        canvas.native.deleteLater()
+        canvas.deleteLater()
 
 
-def frame_at_peak(scene: Scene) -> DopplerFrame:
+def frame_at_peak(scene: Scene, segmenter: Segmenter | None = None) -> DopplerFrame:
     """Take the frame at peak systole, at a PRF at which it aliases."""
     settings = Settings().replace(probe=_PROBE)
     if scene.steering_rad is not None:
@@ -124,7 +123,7 @@ def frame_at_peak(scene: Scene) -> DopplerFrame:
             bmode=made.bmode,
             truth=made.truth,
         )
-        frame = doppler(form(channel, processing), processing, frame)
+        frame = doppler(form(channel, processing), processing, frame, segmenter)
     assert frame is not None
     return frame
 
@@ -158,9 +157,9 @@ def _aliasing_prf_hz(scene: Scene, acquisition: Acquisition) -> float:
 
 def _save(canvas: PanelCanvas, path: Path) -> None:
     """Write what the canvas and its labels show, in colours of 15 bits: a third of the bytes."""
-    image = canvas.native.grab().toImage().convertToFormat(QImage.Format.Format_RGB555)
+    image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB555)
     with whole_file(path) as part:
-        if not image.save(str(part), "PNG", 0):
+        if not image.save(str(part), b"PNG", 0):
             raise OSError(errno.EIO, "the picture cannot be written", str(path))
 
 

@@ -1,21 +1,14 @@
 """Text over the canvas: titles, scales, what was found, and what lies under the cursor.
 
-Widgets on the OpenGL widget cost little as long as they are few and stand still: each is set or
-moved only when its text or place changes.
+Each is painted anew when its text or place changes, and then costs the canvas next to nothing.
 """
 
 from __future__ import annotations
 
+from itertools import chain
+
 from PySide6.QtCore import Qt
-from PySide6.QtGui import (
-    QColor,
-    QFontMetrics,
-    QMoveEvent,
-    QPainter,
-    QPaintEvent,
-    QPixmap,
-    QResizeEvent,
-)
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from ..frames import DopplerFrame
@@ -93,10 +86,7 @@ class Caption(QLabel):
 
 
 class TickLabels(QWidget):
-    """Texts beside the marks of a bar or ruler; the Nyquist limits stand out.
-
-    Qt asks for a paint with every frame below, so the texts are written once and kept as a picture.
-    """
+    """Texts beside the marks of a bar or ruler; the Nyquist limits stand out."""
 
     def __init__(self, parent: QWidget, name: str, alignment: Qt.AlignmentFlag) -> None:
         super().__init__(parent)
@@ -106,13 +96,11 @@ class TickLabels(QWidget):
         self.ticks: tuple[Tick, ...] = ()
         self._alignment = alignment
         self._unit = ""
-        self._written: QPixmap | None = None
 
     def show_ticks(self, ticks: tuple[Tick, ...], unit: str) -> None:
         """Show other texts."""
         if (ticks, unit) != (self.ticks, self._unit):
             self.ticks, self._unit = ticks, unit
-            self._written = None
             self.update()
 
     @property
@@ -121,30 +109,10 @@ class TickLabels(QWidget):
         by_height = sorted(self.ticks, key=lambda tick: tick.y_px)
         return tuple(tick.text for tick in by_height if tick.text)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Write anew for another size."""
-        super().resizeEvent(event)
-        self._written = None
-
-    def moveEvent(self, event: QMoveEvent) -> None:
-        """Write anew: heights of marks are those of the widget below."""
-        super().moveEvent(event)
-        self._written = None
-
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Show what is written."""
-        del event
-        if self._written is None or self._written.devicePixelRatio() != self.devicePixelRatioF():
-            self._written = self._write()
-        QPainter(self).drawPixmap(0, 0, self._written)
-
-    def _write(self) -> QPixmap:
         """Write each text at the height of its mark; strong ones win where two would touch."""
-        ratio = self.devicePixelRatioF()
-        written = QPixmap(self.size() * ratio)
-        written.setDevicePixelRatio(ratio)
-        written.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(written)
+        del event
+        painter = QPainter(self)
         align = self._alignment | Qt.AlignmentFlag.AlignVCenter
         taken: list[float] = []
         for tick in sorted(self.ticks, key=lambda tick: not tick.strong):
@@ -160,8 +128,6 @@ class TickLabels(QWidget):
             painter.setFont(theme.font(theme.SMALL_PX))
             bottom = Qt.AlignmentFlag.AlignBottom
             painter.drawText(self.rect(), self._alignment | bottom, self._unit)
-        painter.end()
-        return written
 
 
 class PanelLabels:
@@ -176,25 +142,27 @@ class PanelLabels:
     def __init__(self, canvas: PanelCanvas) -> None:
         self._canvas = canvas
         self._has_truth = False
-        native: QWidget = canvas.native
         self.titles, self.bars, self.badges, self.readouts = [], [], [], []
         self.truths: list[Caption] = []
         for panel in range(len(TITLES)):
             main = panel == _MAIN
-            title = QLabel(TITLES[panel], native)
+            title = QLabel(TITLES[panel], canvas)
             title.setObjectName(f"title_{panel}")
             title.setFont(theme.font(theme.TITLE_PX, bold=main))
             colour = theme.ACCENT if main else theme.CAPTION
             title.setStyleSheet(f"color: {colour}; background: transparent;")
             title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             self.titles.append(title)
-            self.bars.append(TickLabels(native, f"scale_{panel}", Qt.AlignmentFlag.AlignLeft))
-            self.badges.append(Caption(native, f"badge_{panel}", n_lines=1 + (panel == _MAIN)))
-            truth = Caption(native, f"truth_{panel}", n_lines=2, size_px=theme.SMALL_PX)
+            self.bars.append(TickLabels(canvas, f"scale_{panel}", Qt.AlignmentFlag.AlignLeft))
+            self.badges.append(Caption(canvas, f"badge_{panel}", n_lines=1 + (panel == _MAIN)))
+            truth = Caption(canvas, f"truth_{panel}", n_lines=2, size_px=theme.SMALL_PX)
             truth.tint(theme.CAPTION)
             self.truths.append(truth)
-            self.readouts.append(Caption(native, f"readout_{panel}", size_px=13))
-        self.ruler = TickLabels(native, "ruler", Qt.AlignmentFlag.AlignRight)
+            self.readouts.append(Caption(canvas, f"readout_{panel}", size_px=13))
+        self.ruler = TickLabels(canvas, "ruler", Qt.AlignmentFlag.AlignRight)
+        parts = self.titles, self.bars, self.badges, self.truths, self.readouts, [self.ruler]
+        for widget in chain.from_iterable(parts):
+            canvas.lay_over(widget)
         canvas.labels_changed.connect(self.place)
         canvas.cursor_moved.connect(lambda _: self.show_cursor())
         self.place()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -152,6 +152,7 @@ class StatusLine(QWidget):
         """
         parts = (
             status.device,
+            *([status.network] if status.network else []),
             f"latency {latency_ms:.0f} ms",
             f"replaced {status.replaced_frames}",
             f"errors {status.errors}",
@@ -188,6 +189,10 @@ class ShortcutSheet(QFrame):
     def __init__(self, over: QWidget) -> None:
         super().__init__(over)
         self._over = over
+        # The panels are a window of their own: only another one shows over them.
+        QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_DontCreateNativeWidgetSiblings)
+        self.setAttribute(Qt.WidgetAttribute.WA_DontCreateNativeAncestors)
+        self.setAttribute(Qt.WidgetAttribute.WA_NativeWindow)
         self.setObjectName("shortcuts")
         self.setStyleSheet(
             f"#shortcuts {{ background: {theme.STRIP}; border: 1px solid {theme.ACCENT};"

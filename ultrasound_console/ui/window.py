@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -22,6 +23,7 @@ from ..engine import Engine
 from ..frames import Acquisition
 from ..render.canvas import PanelCanvas
 from ..render.view import View
+from ..segment import Segmenter
 from ..settings import Settings
 from ..sources import source_names
 from ..status import EngineStatus, Notice, State
@@ -74,6 +76,8 @@ class MainWindow(QMainWindow):
     ----------
     store : SettingsStore
         Settings in force; the window shows them and changes them.
+    load_segmenter : callable
+        See :class:`~ultrasound_console.engine.Engine`.
 
     Signals
     -------
@@ -89,7 +93,9 @@ class MainWindow(QMainWindow):
     refused = Signal(str)
     closing = Signal()
 
-    def __init__(self, store: SettingsStore) -> None:
+    def __init__(
+        self, store: SettingsStore, load_segmenter: Callable[[], Segmenter] = Segmenter
+    ) -> None:
         super().__init__()
         self.setWindowTitle("Ultrasound console")
         self.setMinimumSize(*SMALLEST_PX)
@@ -104,12 +110,12 @@ class MainWindow(QMainWindow):
 
         # Before any thread is started: it refuses a display that it could not draw on.
         self.canvas = PanelCanvas()
-        self.canvas.native.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.canvas.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.canvas.set_display(store.current.display)
         self.canvas.painted.connect(self._on_painted)
         self._waker = _Waker()
         self._waker.woken.connect(self._on_woken, Qt.ConnectionType.QueuedConnection)
-        self.engine = Engine(store, self._waker.woken.emit)
+        self.engine = Engine(store, self._waker.woken.emit, load_segmenter=load_segmenter)
         self.labels = PanelLabels(self.canvas)
         self.top = TopStrip()
         self.message = MessageBar()
@@ -125,7 +131,7 @@ class MainWindow(QMainWindow):
         self.cine.addressed.connect(self.engine.show)
         self._make_actions()
 
-        self.canvas.native.setFocus()
+        self.canvas.setFocus()
         self._poll = QTimer(self, interval=_POLL_MS)
         self._poll.timeout.connect(self._on_poll)
         self._poll.start()
@@ -282,7 +288,7 @@ class MainWindow(QMainWindow):
         self._left = QVBoxLayout()
         self._left.setSpacing(0)
         self._left.addWidget(self.message)
-        self._left.addWidget(self.canvas.native, 1)
+        self._left.addWidget(self.canvas, 1)
         self._middle = QHBoxLayout()
         self._middle.setSpacing(1)
         self._middle.addLayout(self._left, 1)

@@ -1,0 +1,148 @@
+"""Widgets drawn over the panels: the window that shows these covers every widget below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QObject, QRect, Qt
+from PySide6.QtGui import QImage, QPainter, QRegion
+from PySide6.QtWidgets import QWidget
+
+_CHANGES = (
+    QEvent.Type.Paint,
+    QEvent.Type.Move,
+    QEvent.Type.Resize,
+    QEvent.Type.Show,
+    QEvent.Type.Hide,
+)
+_PARTS = QWidget.RenderFlag.DrawChildren
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A piece of the overlay, in physical pixels from the canvas's top left corner.
+
+    Attributes
+    ----------
+    left, top : int
+    rgba : (height, width, 4) uint8
+        Premultiplied by alpha.
+    """
+
+    left: int
+    top: int
+    rgba: NDArray[np.uint8]
+
+
+class Overlay(QObject):
+    """Keeps account of which child widgets of a canvas look different now.
+
+    They are ordinary widgets, and Qt paints them when their text or place changes: that is noticed
+    here.
+
+    Parameters
+    ----------
+    over : QWidget
+        Parent of the widgets.
+    changed : callable
+        Called when one of them looks different.
+    """
+
+    def __init__(self, over: QWidget, changed: Callable[[], None]) -> None:
+        super().__init__(over)
+        self._over, self._changed = over, changed
+        self._widgets: list[QWidget] = []
+        self._repainted: set[QWidget] = set()
+        self._shown: dict[QWidget, QRect] = {}
+        self._painting = False
+
+    def add(self, widget: QWidget) -> None:
+        """Draw a child widget over the panels, and over those added before."""
+        self._widgets.append(widget)
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Note that a widget changes; the event goes on."""
+        if event.type() in _CHANGES and not self._painting and isinstance(watched, QWidget):
+            if event.type() == QEvent.Type.Paint:
+                self._repainted.add(watched)
+            self._changed()
+        return False
+
+    def forget(self) -> None:
+        """Take everything for new."""
+        self._shown.clear()
+
+    def rects(self, scale: float) -> list[tuple[int, int, int, int]]:
+        """Return (left, top, right, bottom) of what they cover, without overlap.
+
+        Parameters
+        ----------
+        scale : float
+            Physical per logical pixel.
+        """
+        covered = QRegion()
+        for rect in self._shown.values():
+            covered += rect
+        return [_physical(rect, scale) for rect in _apart(covered)]
+
+    def patches(self, scale: float) -> list[Patch]:
+        """Return what has changed since the last time.
+
+        Parameters
+        ----------
+        scale : float
+            Physical per logical pixel.
+        """
+        room = self._over.rect()
+        shown = {
+            widget: widget.geometry() & room
+            for widget in self._widgets
+            if widget.isVisibleTo(self._over)
+        }
+        changed = QRegion()
+        for widget, rect in shown.items():
+            if widget in self._repainted or rect != self._shown.get(widget):
+                changed += rect
+        for widget, rect in self._shown.items():
+            if rect != shown.get(widget):
+                changed += rect
+        self._shown = shown
+        self._repainted.clear()
+        return [self._patch(rect, scale) for rect in _apart(changed)]
+
+    def _patch(self, rect: QRect, scale: float) -> Patch:
+        left, top, right, bottom = _physical(rect, scale)
+        image = QImage(right - left, bottom - top, QImage.Format.Format_RGBA8888_Premultiplied)
+        image.fill(Qt.GlobalColor.transparent)
+        image.setDevicePixelRatio(scale)
+        painter = QPainter(image)
+        painter.translate(-left / scale, -top / scale)
+        self._painting = True
+        for widget, place in self._shown.items():
+            if place.intersects(rect):
+                widget.render(painter, widget.pos(), QRegion(), _PARTS)
+        self._painting = False
+        painter.end()
+        rgba = np.frombuffer(image.constBits(), np.uint8)
+        return Patch(left, top, rgba.reshape(image.height(), image.width(), 4).copy())
+
+
+def _apart(region: QRegion) -> list[QRect]:
+    """Rectangles that make up a region and do not overlap."""
+    rects: list[QRect] = list(region)  # type: ignore[call-overload]  # Qt's stubs leave this out
+    return rects
+
+
+def _physical(rect: QRect, scale: float) -> tuple[int, int, int, int]:
+    """Edges in physical pixels; rectangles that touch still do, and do not overlap."""
+    right, bottom = rect.x() + rect.width(), rect.y() + rect.height()
+    return (
+        round(rect.x() * scale),
+        round(rect.y() * scale),
+        round(right * scale),
+        round(bottom * scale),
+    )
