@@ -28,6 +28,8 @@ def frames_folder(tmp_path_factory):
         patch.setattr(dataset, "SCENES_PER_SHARD", 4)
         dataset.make_shards(folder / "frames", 8, seed=0, shape=SHAPE)
         dataset.make_shards(folder / "held-out", 4, seed=0, held_out=True, shape=SHAPE)
+        patch.setattr(dataset, "SCENES_PER_SHARD", 2)
+        dataset.make_shards(folder / "chain", 2, seed=0, kind="chain", shape=SHAPE)
     return folder
 
 
@@ -40,7 +42,7 @@ def plan(frames_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "_REFRESH_STEPS", 4)
     # An untrained network is never sure, and what it says of the frame before counts all the same.
     monkeypatch.setattr(batches, "_UNSURE", 0.0)
-    for name in ("frames", "held-out"):
+    for name in ("frames", "chain", "held-out"):
         (tmp_path / name).symlink_to(frames_folder / name)
     return training.Plan(tmp_path, n_steps=6, n_scenes=8, n_held_out=4, batch=4)
 
@@ -147,7 +149,8 @@ def test_loss_prefers_the_truth():
 
 
 def test_a_few_steps_lower_the_loss_and_a_stopped_run_goes_on_as_if_it_had_not(plan, monkeypatch):
-    longer = dataclasses.replace(plan, n_steps=24)
+    # Half of each batch comes from the whole signal chain.
+    longer = dataclasses.replace(plan, n_steps=24, n_chain_scenes=2)
     model = training.train(longer)
     assert model.is_file()
     assert (plan.folder / training.PLOT).stat().st_size > 1000
@@ -178,6 +181,18 @@ def test_a_few_steps_lower_the_loss_and_a_stopped_run_goes_on_as_if_it_had_not(p
         training.train(dataclasses.replace(longer, resume=True, seed=1))
 
 
+def test_starts_with_the_network_of_another_training(plan, tmp_path):
+    training.train(plan)
+    first = torch.load(plan.folder / training.CHECKPOINT, weights_only=True)["average"]
+    start = plan.folder / training.CHECKPOINT
+    second = dataclasses.replace(
+        plan, folder=tmp_path / "second", n_steps=1, learning_rate=1e-12, start=start
+    )
+    training.train(second)
+    kept = torch.load(second.folder / training.CHECKPOINT, weights_only=True)["average"]
+    torch.testing.assert_close(kept["head.weight"], first["head.weight"])
+
+
 def test_nothing_to_resume_is_said(plan):
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         training.train(dataclasses.replace(plan, resume=True))
@@ -187,6 +202,7 @@ def test_nothing_to_resume_is_said(plan):
     ("flags", "told"),
     [
         (["--steps", "0"], "--steps 0: give 1 or more"),
+        (["--steps", "5", "--chain-scenes", "-1"], "--chain-scenes -1: give 0 or more"),
         (["--steps", "5", "--seed", "1000"], "--seed 1000"),
         (["--steps", "5", "--rate", "2"], "--rate 2"),
         (["--steps", "5", "--resume"], "nothing to resume"),

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
     run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
     run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")
+    _add_model(run)
 
     process = commands.add_parser("process", help="frames of a source to an HDF5 file")
     _add_source(process)
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
     )
     process.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    _add_model(process)
 
     spectrum = commands.add_parser("spectrum", help="spectral Doppler of a gate")
     _add_source(spectrum)
@@ -79,8 +81,16 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--seed", type=int, default=0, metavar="S", help="0 ... 999; default 0")
     training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     training.add_argument(
+        "--from", type=Path, dest="start", metavar="CHECKPOINT",
+        help="start with the network of another training",
+    )  # fmt: skip
+    training.add_argument(
         "--scenes", type=int, default=4000, metavar="N", help="to learn from; default 4000"
     )
+    training.add_argument(
+        "--chain-scenes", type=int, default=704, metavar="N",
+        help="more through the whole signal chain, for half of each batch; default 704",
+    )  # fmt: skip
     training.add_argument("--batch", type=int, default=12, metavar="N", help="frames; default 12")
     training.add_argument(
         "--rate", type=float, default=3e-3, metavar="R", help="highest learning rate; default 3e-3"
@@ -91,6 +101,24 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument(
         "--processes", type=int, default=1, metavar="N", help="that make the frames; default 1"
     )
+
+    evaluation = commands.add_parser(
+        "evaluate", help="measure how well folds are found where the true flow is known"
+    )
+    evaluation.add_argument(
+        "sources", nargs="*", metavar="SOURCE",
+        help="simulated:NAME, or a folder of training frames; default the fixed test set",
+    )  # fmt: skip
+    evaluation.add_argument("--model", type=Path, metavar="ONNX", help="another network")
+    evaluation.add_argument("--json", type=Path, metavar="F", help="save all figures")
+    evaluation.add_argument("--figures", type=Path, metavar="DIR", help="draw PNG files")
+    evaluation.add_argument(
+        "--frames", type=Path, metavar="DIR", help="keep the frames of the test set for next time"
+    )
+    evaluation.add_argument(
+        "--scenes", type=int, default=100, metavar="N", help="of the test set; default all 100"
+    )
+    _add_changes(evaluation)
 
     bench = commands.add_parser("bench", help="measure the speed of the signal chain")
     where = bench.add_mutually_exclusive_group()
@@ -107,6 +135,10 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         help=f"a file or simulated:NAME{f' (default {DEFAULT_SOURCE})' if optional else ''}",
         **({"nargs": "?", "default": DEFAULT_SOURCE} if optional else {}),  # type: ignore[arg-type]
     )
+    _add_changes(parser)
+
+
+def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prf",
         type=float,
@@ -119,6 +151,12 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
         default=[],
         metavar="NAME=VALUE",
         help="change a setting; may be given several times",
+    )
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", type=Path, metavar="ONNX", help="network of your own that finds the folds"
     )
 
 

@@ -47,7 +47,8 @@ class Batch:
 def labels_of(frames: Frames) -> NDArray[np.int64]:
     """Make labels: true fold + 3 as far as the network can say it, OUTSIDE beside the lumen."""
     inside = np.isfinite(frames.truth)
-    folds = true_fold(frames.velocity, np.where(inside, frames.truth, 0.0), 1.0)
+    velocity, truth = (np.where(inside, x, 0.0) for x in (frames.velocity, frames.truth))
+    folds = true_fold(velocity, truth, 1.0)
     labels = np.where(inside, np.clip(folds, -MAX_FOLD, MAX_FOLD) + MAX_FOLD, OUTSIDE)
     n_depths, n_lines = labels.shape[1:]
     rows, columns = features.padded((n_depths, n_lines))
@@ -58,11 +59,11 @@ def labels_of(frames: Frames) -> NDArray[np.int64]:
 def inputs_of(
     frames: Frames, previous: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both inputs of the network."""
+    """Both inputs of the network; they are zero beyond the end of a smaller picture."""
     planes = features.planes(
         frames.velocity, frames.power_db, frames.bandwidth, frames.echo_db, previous
     )
-    return planes, features.evidence(frames.evidence, frames.velocity.shape)
+    return _ended(planes, frames), features.evidence(frames.evidence, frames.velocity.shape)
 
 
 def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> Batch:
@@ -72,11 +73,12 @@ def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> B
     ----------
     rng : numpy.random.Generator
     shards : Shards
+        Each of their folders gives the same share of the batch.
     size : int
     folds : callable
         The network as it is, for the frames before.
     """
-    chosen = rng.integers(0, len(shards), size)
+    chosen = shards.choose(rng, size)
     frames = shards.take(chosen)
     previous = np.full(frames.velocity.shape, np.nan, np.float32)
     kind = rng.random(size)
@@ -92,6 +94,7 @@ def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> B
         frames.echo_db + rng.normal(0.0, 4.0, (size, 1, 1)),
         previous,
     )
+    planes = _ended(planes, frames)
     evidence = features.evidence(frames.evidence, frames.velocity.shape)
     evidence[rng.random(size) < _WITHOUT_EVIDENCE] = 0.0
     labels = labels_of(frames)
@@ -108,14 +111,23 @@ def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> B
     return Batch(planes, evidence, labels)
 
 
+def _ended(planes: NDArray[np.float32], frames: Frames) -> NDArray[np.float32]:
+    """Planes that are zero beyond the end of smaller pictures, as the network is always shown."""
+    n_depths, n_lines = frames.velocity.shape[1:]
+    np.copyto(planes[..., :n_depths, :n_lines], 0.0, where=np.isnan(frames.velocity)[:, None])
+    return planes
+
+
 def _corrected(
     rng: np.random.Generator, before: Frames, own: NDArray[np.bool_], folds: Folds
 ) -> NDArray[np.float32]:
     """Corrected velocity of frames before, NaN outside their flow."""
     n, n_depths, n_lines = before.velocity.shape
     inside = np.isfinite(before.truth)
-    fold = true_fold(before.velocity, np.where(inside, before.truth, before.velocity), 1.0)
+    velocity = np.nan_to_num(before.velocity)
+    fold = true_fold(velocity, np.where(inside, before.truth, velocity), 1.0)
     unknown = before.power_db < rng.uniform(*_FLOW_POWER_DB, (n, 1, 1))
+    unknown |= np.isnan(before.velocity)
     for k in range(n):
         if not own[k] and rng.random() < 0.5:
             fold[k] += _faults(rng, (n_depths, n_lines))
@@ -123,7 +135,7 @@ def _corrected(
         posterior = folds(*(x[own] for x in inputs_of(before)))[..., :n_depths, :n_lines]
         fold[own] = posterior.argmax(axis=1) - MAX_FOLD
         unknown[own] |= posterior.max(axis=1) < _UNSURE
-    corrected = before.velocity + 2.0 * np.clip(fold, -MAX_FOLD, MAX_FOLD)
+    corrected = velocity + 2.0 * np.clip(fold, -MAX_FOLD, MAX_FOLD)
     return np.where(unknown, np.nan, corrected).astype(np.float32)
 
 

@@ -1,24 +1,29 @@
 """Training frames on disk: shards of half-precision arrays that are mapped, not read.
 
 A shard depends on its number and the first seed only, however many processes make them. Frames
-2 k and 2 k + 1 are the two frames of one scene.
+2 k and 2 k + 1 are the two frames of one scene. Frames are made at the level of the picture
+(:mod:`.synthetic`) or by the whole signal chain (:mod:`.chain_scenes`), in shards alike.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.evidence import N_FOLDS, cells_of
-from .synthetic import SHAPE, features, scene
+from .chain_scenes import chain_frames, pace, random_view
+from .synthetic import SHAPE, Features, features, scene
+
+Kind = Literal["picture", "chain"]
+"""Level at which frames are made."""
 
 SCENES_PER_SHARD = 32
 TRAINING_SEED, HELD_OUT_SEED = 0, 1 << 40
@@ -46,7 +51,7 @@ class Frames:
     Attributes
     ----------
     velocity, power_db, bandwidth, echo_db : array
-        See :class:`.synthetic.Features`.
+        See :class:`.synthetic.Features`. The velocity is NaN beyond the end of a smaller picture.
     truth : array
         True velocity in units of v_N, NaN outside the lumen.
     evidence : (n, 7, n_depths / 4, n_lines / 4) float32
@@ -63,33 +68,45 @@ class Frames:
 
 
 class Shards:
-    """All shards of a folder as one sequence of frames.
+    """All shards of one or more folders as one sequence of frames.
 
     Parameters
     ----------
-    folder : Path
+    *folders : Path
 
     Raises
     ------
     FileNotFoundError
-        There is no shard.
+        A folder has no shard.
     """
 
-    def __init__(self, folder: Path) -> None:
-        names = sorted(
-            path.name.removesuffix("-planes.npy") for path in folder.glob("*-planes.npy")
-        )
-        if not names:
-            raise FileNotFoundError(f"no frames in {folder}")
-        self._planes = [np.load(folder / f"{name}-planes.npy", mmap_mode="r") for name in names]
-        self._evidence = [np.load(folder / f"{name}-evidence.npy", mmap_mode="r") for name in names]
-        self._about = [np.load(folder / f"{name}-about.npy") for name in names]
+    def __init__(self, *folders: Path) -> None:
+        stems, ends = [], [0]
+        for folder in folders:
+            paths = sorted(folder.glob("*-planes.npy"))
+            if not paths:
+                raise FileNotFoundError(f"no frames in {folder}")
+            stems += [str(path).removesuffix("planes.npy") for path in paths]
+            ends.append(len(stems))
+        self._planes = [np.load(f"{stem}planes.npy", mmap_mode="r") for stem in stems]
+        self._evidence = [np.load(f"{stem}evidence.npy", mmap_mode="r") for stem in stems]
+        self._about = [np.load(f"{stem}about.npy") for stem in stems]
         sizes = [len(planes) for planes in self._planes]
         self._shard = np.repeat(np.arange(len(sizes)), sizes)
         self._index = np.concatenate([np.arange(size) for size in sizes])
+        self._ends = np.concatenate([[0], np.cumsum(sizes)])[ends]
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def choose(self, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+        """Draw numbers of frames: the same share from each folder, however many it holds."""
+        n = len(self._ends) - 1
+        parts = [
+            rng.integers(self._ends[k], self._ends[k + 1], size * (k + 1) // n - size * k // n)
+            for k in range(n)
+        ]
+        return np.concatenate(parts)
 
     def take(self, frames: Iterable[int]) -> Frames:
         """Read frames by their numbers."""
@@ -107,6 +124,7 @@ def make_shards(
     *,
     seed: int,
     held_out: bool = False,
+    kind: Kind = "picture",
     n_processes: int = 1,
     shape: tuple[int, int] = SHAPE,
     show: Callable[[str], None] = lambda line: None,
@@ -123,6 +141,7 @@ def make_shards(
         Of the run; 0 ... 999.
     held_out : bool
         Scenes that no training sees.
+    kind : {"picture", "chain"}
     n_processes : int
     shape : tuple of int
         (n_depths, n_lines).
@@ -133,7 +152,7 @@ def make_shards(
     first = (HELD_OUT_SEED if held_out else TRAINING_SEED) + seed * _SEEDS_PER_RUN
     n_shards = -(-n_scenes // SCENES_PER_SHARD)
     missing = [k for k in range(n_shards) if not (folder / f"{k:05d}-planes.npy").is_file()]
-    make = partial(_make_shard, folder, first, shape)
+    make = partial(_make_shard, folder, kind, first, shape)
     began_s = time.monotonic()
 
     def progress(done: int) -> None:
@@ -153,17 +172,17 @@ def make_shards(
     return Shards(folder)
 
 
-def _make_shard(folder: Path, first_seed: int, shape: tuple[int, int], number: int) -> None:
+def _make_shard(
+    folder: Path, kind: Kind, first_seed: int, shape: tuple[int, int], number: int
+) -> None:
     n_frames = 2 * SCENES_PER_SHARD
     planes = np.empty((n_frames, 5, *shape), np.float16)
     evidence = np.empty((n_frames, N_FOLDS, *cells_of(shape)), np.float16)
     about = np.empty(n_frames, ABOUT)
+    make = _of_the_picture if kind == "picture" else _of_the_chain
     for k in range(SCENES_PER_SHARD):
         seed = first_seed + number * SCENES_PER_SHARD + k
-        recipe, ensembles = scene(seed, shape)
-        for frame, made in enumerate(ensembles, 2 * k):
-            found = features(recipe, made.iq)
-            truth = np.where(made.lumen, made.truth, np.nan)
+        for frame, (found, truth, known) in enumerate(make(seed, shape), 2 * k):
             planes[frame] = (
                 found.velocity,
                 found.power_db,
@@ -172,18 +191,31 @@ def _make_shard(folder: Path, first_seed: int, shape: tuple[int, int], number: i
                 truth,
             )
             evidence[frame] = found.evidence
-            pace = recipe.pace if frame % 2 else 1.0 / recipe.pace
-            about[frame] = (
-                seed,
-                recipe.n_pulses,
-                recipe.wall_filter,
-                recipe.snr_db,
-                *recipe.pixel_m,
-                pace,
-            )
+            about[frame] = known
     # The planes come last: where they are, the shard is whole.
     for name, array in (("about", about), ("evidence", evidence), ("planes", planes)):
         part = folder / f"{number:05d}-{name}.part"
         with part.open("wb") as file:
             np.save(file, array)
         part.replace(folder / f"{number:05d}-{name}.npy")
+
+
+_Made = tuple[Features, NDArray[np.float32], tuple[Any, ...]]
+"""Features and truth of a frame, and what is known of it."""
+
+
+def _of_the_picture(seed: int, shape: tuple[int, int]) -> Iterator[_Made]:
+    recipe, ensembles = scene(seed, shape)
+    known = (seed, recipe.n_pulses, recipe.wall_filter, recipe.snr_db, *recipe.pixel_m)
+    for made, speed in zip(ensembles, (1.0 / recipe.pace, recipe.pace), strict=True):
+        truth = np.where(made.lumen, made.truth, np.float32(np.nan))
+        yield features(recipe, made.iq), truth, (*known, speed)
+
+
+def _of_the_chain(seed: int, shape: tuple[int, int]) -> Iterator[_Made]:
+    view = random_view(seed, shape)
+    grid, n_pulses = view.acquisition.colour_grid, view.acquisition.n_pulses
+    first, second = chain_frames(view, shape)
+    for made, other in ((first, second), (second, first)):
+        known = (seed, n_pulses, made.wall_filter, view.snr_db, *grid.pixel_size_m)
+        yield made.features, made.truth, (*known, pace(other, made))

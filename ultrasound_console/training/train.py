@@ -29,6 +29,7 @@ MODEL = "folds.onnx"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 PLOT = "log.png"
+FRAMES, CHAIN_FRAMES = "frames", "chain"
 
 _COLUMNS = (
     "step",
@@ -65,6 +66,9 @@ class Plan:
     seed : int
     n_scenes, n_held_out : int
         Scenes to learn from, and to look at on the way.
+    n_chain_scenes : int
+        Scenes of the whole signal chain to learn from; if there are any, half of each batch is
+        theirs.
     batch : int
     learning_rate : float
         At its highest; it falls to zero along half a cosine.
@@ -72,6 +76,8 @@ class Plan:
         Threads of the training; processes that make the frames before it.
     resume : bool
         Go on from the checkpoint.
+    start : Path, optional
+        Checkpoint of another training, whose network this one starts from.
     """
 
     folder: Path
@@ -79,11 +85,13 @@ class Plan:
     seed: int = 0
     n_scenes: int = 4000
     n_held_out: int = 32
+    n_chain_scenes: int = 0
     batch: int = 12
     learning_rate: float = 3e-3
     n_threads: int = 1
     n_processes: int = 1
     resume: bool = False
+    start: Path | None = None
 
 
 class Average:
@@ -289,7 +297,7 @@ def train(plan: Plan) -> Path:
     FileExistsError
         There is a checkpoint, and the plan is not to resume.
     FileNotFoundError
-        There is no checkpoint to resume from.
+        There is no checkpoint to resume or to start from.
     """
     checkpoint = plan.folder / CHECKPOINT
     if checkpoint.is_file() and not plan.resume:
@@ -301,15 +309,27 @@ def train(plan: Plan) -> Path:
         plan.folder / "held-out", plan.n_held_out, seed=0, held_out=True, show=_show
     )
     shards = make_shards(
-        plan.folder / "frames",
+        plan.folder / FRAMES,
         plan.n_scenes,
         seed=plan.seed,
         n_processes=plan.n_processes,
         show=_show,
     )
+    if plan.n_chain_scenes:
+        make_shards(
+            plan.folder / CHAIN_FRAMES,
+            plan.n_chain_scenes,
+            seed=plan.seed,
+            kind="chain",
+            n_processes=plan.n_processes,
+            show=_show,
+        )
+        shards = Shards(plan.folder / FRAMES, plan.folder / CHAIN_FRAMES)
     torch.set_num_threads(plan.n_threads)
     torch.manual_seed(plan.seed)
     network = FoldNet().to(memory_format=torch.channels_last)
+    if plan.start is not None:
+        network.load_state_dict(torch.load(plan.start, weights_only=True)["average"])
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=_WEIGHT_DECAY
     )
