@@ -60,7 +60,7 @@ class KnownPipeline:
     def _estimate(self, iq, processing, *, for_cine=False):
         return SimpleNamespace(iq=iq, quantised=None)
 
-    def _doppler(self, estimates, processing, previous):
+    def _doppler(self, estimates, processing, previous, segmenter):
         self.n_processed += 1
         iq = estimates.iq
         nyquist = iq.acquisition.nyquist_velocity_m_s

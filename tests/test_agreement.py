@@ -21,8 +21,9 @@ def _posterior(fold: NDArray[np.int64], sure: float, lumen: float = 0.95) -> NDA
     return out
 
 
-def _everywhere() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    return np.full(SHAPE, 0.8, np.float32), np.ones(SHAPE, np.bool_)
+def _everywhere(coherence: float = 0.25) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Coherence, so low that regions do not count, and flow."""
+    return np.full(SHAPE, coherence, np.float32), np.ones(SHAPE, np.bool_)
 
 
 def test_lonely_pixels_take_the_fold_of_their_surroundings() -> None:
@@ -60,18 +61,42 @@ def test_opposite_flow_side_by_side_is_not_drawn_to_the_middle() -> None:
     assert np.array_equal(found.fold, fold)
 
 
-def test_confidence_is_higher_where_all_agree_and_low_pixels_are_left_alone() -> None:
-    coherence, flow = _everywhere()
+@pytest.mark.parametrize("coherence", [0.25, 0.9])
+def test_confidence_is_higher_where_all_agree_and_low_pixels_are_left_alone(
+    coherence: float,
+) -> None:
+    coherent, flow = _everywhere(coherence)
     velocity = np.zeros(SHAPE, np.float32)
     ones = np.ones(SHAPE, np.int64)
-    sure = agreement.agree(velocity, coherence, flow, _posterior(ones, 0.9))
-    less = agreement.agree(velocity, coherence, flow, _posterior(ones, 0.5))
-    none = agreement.agree(velocity, coherence, flow, _posterior(ones, 1.0 / 7.0))
+    sure = agreement.agree(velocity, coherent, flow, _posterior(ones, 0.9))
+    less = agreement.agree(velocity, coherent, flow, _posterior(ones, 0.5))
+    none = agreement.agree(velocity, coherent, flow, _posterior(ones, 1.0 / 7.0))
     assert sure.confidence.mean() > less.confidence.mean() > none.confidence.mean()
     assert not sure.abstained.any()
     assert none.abstained.all()
     assert not none.fold.any()
     assert "unsure" in none.notes[0]
+
+
+def test_continuity_carries_a_coherent_vessel_over_what_the_network_gets_wrong() -> None:
+    coherence, flow = _everywhere(0.9)
+    speed = np.zeros(SHAPE, np.float32) + np.linspace(0.2, 4.2, SHAPE[1], dtype=np.float32)
+    fold = np.rint(speed / 2.0).astype(np.int64)
+    said = fold.copy()
+    said[:, 30:] = 0  # a whole end of the vessel, of which a network may be sure
+    velocity = (speed - 2.0 * fold).astype(np.float32)
+    found = agreement.agree(velocity, coherence, flow, _posterior(said, 0.9))
+    assert np.array_equal(found.fold, fold)
+    assert not found.abstained.any()
+
+
+def test_the_network_lifts_a_coherent_vessel_as_a_whole() -> None:
+    coherence, flow = _everywhere(0.9)
+    speed = np.zeros(SHAPE, np.float32) + np.linspace(2.2, 4.8, SHAPE[0], dtype=np.float32)[:, None]
+    fold = np.rint(speed / 2.0).astype(np.int64)
+    velocity = (speed - 2.0 * fold).astype(np.float32)
+    found = agreement.agree(velocity, coherence, flow, _posterior(fold, 0.4))
+    assert np.array_equal(found.fold, fold)
 
 
 def test_what_does_not_look_like_blood_is_left_alone() -> None:
@@ -109,7 +134,8 @@ def test_nothing_outside_the_flow() -> None:
 def test_folds_and_confidence_are_those_of_array_code(seed: int) -> None:
     rng = np.random.default_rng(seed)
     velocity = rng.uniform(-1.0, 1.0, SHAPE).astype(np.float32)
-    weight = rng.uniform(0.1, 1.0, SHAPE).astype(np.float32)
+    coherence = rng.uniform(0.0, 0.3, SHAPE).astype(np.float32)
+    weight = coherence + np.float32(0.02)
     flow = rng.random(SHAPE) < 0.7
     folds = rng.dirichlet(np.ones(7), SHAPE)
     posterior = np.concatenate([folds, rng.random((*SHAPE, 1))], -1).astype(np.float32)
@@ -137,7 +163,7 @@ def test_folds_and_confidence_are_those_of_array_code(seed: int) -> None:
         expected[:, n] = (posterior[i, j, n] + 1e-4) * near**2
     tempered = expected**0.375
     chosen = expected.argmax(axis=1)
-    found = agreement.agree(velocity, weight - np.float32(0.02), flow, posterior)
+    found = agreement.agree(velocity, coherence, flow, posterior)
     sure = tempered.max(axis=1) / tempered.sum(axis=1)
     np.testing.assert_allclose(found.confidence[i, j], sure, rtol=2e-5)
     left = (sure < 0.4) | (posterior[i, j, 7] < 0.5)

@@ -54,8 +54,8 @@ def in_the_window(monkeypatch):
 
     def arrange(act, when=lambda window: window.canvas.frame is not None):
         class Acting(window_module.MainWindow):
-            def __init__(self, store):
-                super().__init__(store)
+            def __init__(self, store, load_segmenter):
+                super().__init__(store, load_segmenter)
                 self._acting = QTimer(self, interval=20)
                 self._acting.timeout.connect(self._act)
                 self._acting.start()

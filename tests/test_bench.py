@@ -136,7 +136,7 @@ def test_table_names_the_machine_and_every_stage(report):
 
 
 def test_rivals_are_told_with_what_came_of_them(monkeypatch):
-    work = SimpleNamespace(stages={"dealias": int})
+    work = SimpleNamespace(stages={}, segmenter=None)
     work.beamform_flop = 1
     work.stages["beamform"] = work.beamform = work.scipy_csr = lambda: None
     asked = []

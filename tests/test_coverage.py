@@ -15,7 +15,7 @@ from ultrasound_console.pipeline import PipelineError, doppler, form
 from ultrasound_console.settings import ProcessingSettings
 
 GRID = ImageGrid("parallel", 48, 40, (-4e-3, 4e-3), (8e-3, 14e-3))
-PLAIN = ProcessingSettings(wall_filter="none", flow_power_db=6.0)
+PLAIN = ProcessingSettings(wall_filter="none", flow_power_db=6.0, dealias_method="continuity")
 N_SAMPLES = 620
 
 

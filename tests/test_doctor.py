@@ -134,6 +134,15 @@ def test_onnxruntime_comes_from_one_distribution(
     assert ("pip install onnxruntime" in check.remedy) is not ok
 
 
+def test_the_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_network() == Check("Network", True, "folds.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    check = doctor.check_network()
+    assert not check.ok
+    assert check.detail.startswith("ONNX Runtime cannot be loaded")
+    assert "pip install" in check.remedy
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names of Linux libraries")
 def test_missing_libraries_are_named_with_their_debian_packages() -> None:
     libraries = {"libc6": "libc.so.6", "libone1": "libno-such-one.so.1", "libtwo2": "libno-two.so"}

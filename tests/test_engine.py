@@ -8,9 +8,11 @@ from fakes import FakeSource
 
 from ultrasound_console import compute as compute_module
 from ultrasound_console import engine as engine_module
+from ultrasound_console.assets import AssetError
 from ultrasound_console.cine import Cine
 from ultrasound_console.engine import Engine
 from ultrasound_console.handover import Latest
+from ultrasound_console.settings import Settings
 from ultrasound_console.sources import SourceError
 from ultrasound_console.status import State
 from ultrasound_console.store import SettingsStore
@@ -21,12 +23,12 @@ TIMEOUT_S = 30.0
 class Rig:
     """An engine, its sources by name, and a way to wait for what it says."""
 
-    def __init__(self, monkeypatch) -> None:
+    def __init__(self, monkeypatch, settings=None, **options) -> None:
         self.sources: dict[str, FakeSource] = {"fake": FakeSource()}
         self.woken = threading.Condition()
         monkeypatch.setattr(engine_module, "open_source", self._open)
-        self.store = SettingsStore()
-        self.engine = Engine(self.store, self._wake, Cine())
+        self.store = SettingsStore(settings)
+        self.engine = Engine(self.store, self._wake, Cine(), **options)
         self.frames = []
         self.notices = []
 
@@ -81,6 +83,69 @@ def rig(monkeypatch):
     yield rig
     rig.engine.close()
     assert not [t for t in threading.enumerate() if t.name in {"acquire", "form", "doppler"}]
+
+
+class Ready:
+    """A network that is never sure, and what was asked of it."""
+
+    device, note, wants_gpu = "CPU", "", False
+
+    def __init__(self):
+        self.asked = []
+
+    def prepare(self, shape):
+        self.asked.append(("prepare", shape, threading.current_thread().name))
+
+    def posterior(self, velocity, *_, **__):
+        self.asked.append(("posterior", velocity.shape, threading.current_thread().name))
+        return np.full((*velocity.shape, 8), 1.0 / 7.0, np.float32)
+
+
+def test_the_network_is_ready_before_the_first_frame(monkeypatch):
+    network = Ready()
+    rig = Rig(monkeypatch, load_segmenter=lambda: network)
+    try:
+        rig.open()
+        shape = rig.source.acquisition.colour_grid.shape
+        rig.until(lambda: network.asked)
+        assert rig.engine.status().network == "network: CPU"
+        rig.store.change(flow_power_db=0.0)
+        for _ in range(2):
+            assert not any("network" in note for note in rig.next_frame().notes)
+        calls = [("prepare", shape, "doppler")] + 2 * [("posterior", shape, "doppler")]
+        assert network.asked == calls
+    finally:
+        rig.engine.close()
+
+
+def test_without_a_network_frames_go_on_and_it_is_said_once(monkeypatch):
+    def missing():
+        asked.append(1)
+        raise AssetError("no file 'folds.onnx'")
+
+    asked = []
+    rig = Rig(monkeypatch, load_segmenter=missing)
+    try:
+        rig.until(lambda: rig.notices)
+        rig.open()
+        for _ in range(2):
+            assert "no network: folds by continuity" in rig.next_frame().notes
+        assert rig.engine.status().network == "no network"
+        said = [notice for notice in rig.notices if "folds.onnx" in notice.text]
+        assert [notice.is_error for notice in said] == [False]
+        assert len(asked) == 1
+    finally:
+        rig.engine.close()
+
+
+def test_a_network_that_nobody_asks_for_is_not_loaded(monkeypatch):
+    rig = Rig(monkeypatch, Settings().replace(dealias_method="continuity"), load_segmenter=None)
+    try:
+        rig.open()
+        assert rig.next_frame().processing.dealias
+        assert rig.engine.status().network == ""
+    finally:
+        rig.engine.close()
 
 
 def test_the_newest_value_wins_and_one_wake_up_is_enough():

@@ -15,6 +15,7 @@ from ultrasound_console.dsp.arrays import pack_ensemble
 from ultrasound_console.frames import IqFrame, Status
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.pipeline import doppler
+from ultrasound_console.segment import Segmenter
 from ultrasound_console.settings import ProcessingSettings
 
 CODES = tuple(int(status) for status in (0, 1, 2, 3))
@@ -55,10 +56,10 @@ def test_marks_of_flow(seed):
 
     status, claimed = np.empty((9, 14), np.uint8), np.empty((9, 14), np.int8)
     kernels_picture.mark_status(flow, fold, abstained, CODES, status, claimed)
-    np.testing.assert_array_equal(claimed, np.where(flow & ~abstained, fold, 0))
+    np.testing.assert_array_equal(claimed, np.where(abstained, 0, fold))
     expected = np.full(flow.shape, Status.NO_FLOW, np.uint8)
     expected[flow] = Status.KEPT
-    expected[claimed != 0] = Status.CORRECTED
+    expected[flow & (claimed != 0)] = Status.CORRECTED
     expected[flow & abstained] = Status.ABSTAINED
     np.testing.assert_array_equal(status, expected)
 
@@ -68,11 +69,14 @@ def test_remembered_velocities_are_those_of_array_code_to_the_last_bit():
     nyquist = np.float32(0.13)
     out = np.empty(frame.fold.shape, np.float32)
     before = np.float32(frame.nyquist_velocity_m_s)
-    planes = frame.velocity_m_s, frame.fold, frame.status
-    kernels_picture.remembered(*planes, before, nyquist, (1, 2), out)
-    expected = frame.corrected_m_s / nyquist
-    expected[(frame.status == Status.NO_FLOW) | (frame.status == Status.ABSTAINED)] = np.nan
-    np.testing.assert_array_equal(out, expected)
+    confidence = np.random.default_rng(0).uniform(size=out.shape).astype(np.float32)
+    planes = frame.velocity_m_s, frame.fold, frame.status, confidence
+    for least in (0.0, 0.6):
+        kernels_picture.remembered(*planes, before, nyquist, (1, 2), least, out)
+        expected = frame.corrected_m_s / nyquist
+        expected[(frame.status == Status.NO_FLOW) | (frame.status == Status.ABSTAINED)] = np.nan
+        expected[confidence < least] = np.nan
+        np.testing.assert_array_equal(out, expected)
     assert np.isnan(out).any()
     assert not np.isnan(out).all()
 
@@ -98,6 +102,7 @@ def iq_frame(index):
     return IqFrame(index, index / 30, 0.0, ACQUISITION, pack_ensemble(samples), power)
 
 
+@pytest.mark.parametrize("network", [False, True], ids=["continuity", "network"])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -108,23 +113,25 @@ def iq_frame(index):
     ],
     ids=["no de-aliasing", "default", "persistence and speckle", "flash and local frequency"],
 )
-def test_a_picture_takes_no_new_memory_but_its_planes(changes):
+def test_a_picture_takes_no_new_memory_but_its_planes(changes, network):
     processing = dataclasses.replace(ProcessingSettings(), **changes)
-    before, iq = doppler(iq_frame(0), processing, None), iq_frame(1)
+    segmenter = Segmenter() if network else None
+    before, iq = doppler(iq_frame(0), processing, None, segmenter), iq_frame(1)
     assert before.aliased_share > 0.1 or not processing.dealias
     for _ in range(3):
-        picture = doppler(iq, processing, before)
+        picture = doppler(iq, processing, before, segmenter)
     del picture
     gc.collect()
     tracemalloc.start()
     try:
-        picture = doppler(iq, processing, before)
+        picture = doppler(iq, processing, before, segmenter)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     # The planes take the memory of a picture before, which was let go.
     assert picture.velocity_m_s.nbytes > 150 * KIB
-    # The regions of the de-aliasing are listed anew. NumPy sums single precision in double
-    # through a buffer of 64 KiB.
-    bound = 48 * KIB + 48 * KIB * processing.dealias + 64 * KIB * processing.flash_rejection
+    # The regions of the de-aliasing are listed anew, and there are more where a network sees
+    # blood too weak to be shown. NumPy sums single precision in double through a buffer of 64 KiB.
+    regions = 48 * KIB * processing.dealias * (2 if network else 1)
+    bound = 48 * KIB + regions + 64 * KIB * processing.flash_rejection
     assert most < bound

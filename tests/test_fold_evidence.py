@@ -175,4 +175,4 @@ def test_inputs_are_padded_and_know_what_they_do_not_know():
     assert not features.evidence(None, shape).any()
     # A batch is what its frames are.
     batch = features.planes(*(np.stack([p, p]) for p in (velocity, zeros, zeros, zeros, previous)))
-    np.testing.assert_array_equal(batch[1], planes)
+    np.testing.assert_allclose(batch[1], planes, atol=1e-6)

@@ -24,7 +24,7 @@ GRID = ImageGrid("parallel", 44, 30, (-3e-3, 3e-3), (5e-3, 11e-3))
 SHEARED = dataclasses.replace(GRID, angle_rad=math.radians(10))
 POLAR = ImageGrid("polar", 44, 30, (-0.3, 0.3), (14e-3, 20e-3), apex_m=(0.0, -9e-3))
 BMODE_GRID = ImageGrid("parallel", 60, 40, (-4e-3, 4e-3), (4e-3, 12e-3))
-UNFILTERED = ProcessingSettings(wall_filter="none", smoothing_m=0.0006)
+UNFILTERED = ProcessingSettings(wall_filter="none", smoothing_m=0.0006, dealias_method="continuity")
 
 
 def acquisition_of(n_pulses=8, ratio=4.0, transmit_rad=0.0, receive_rad=0.0, **changes):

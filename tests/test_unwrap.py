@@ -329,8 +329,8 @@ def test_acquired_disc_at_a_part_of_its_prf(data_folder, processing):
 def probe_frames(scene, prf_hz, n_frames):
     """Frames of a simulated probe from the start of its heart cycle."""
     source = open_source(f"simulated:{scene}", real_time=False)
-    settings = source.defaults(AcquisitionSettings(prf_hz=prf_hz, ensemble=12))
-    source.configure(settings)
+    settings = source.defaults(AcquisitionSettings(ensemble=12))
+    source.configure(dataclasses.replace(settings, prf_hz=prf_hz))
     source.start()
     frames = [source.read(60.0) for _ in range(n_frames)]
     source.close()

@@ -11,12 +11,16 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .arguments import changes_of, parser
 from .declared import Choice, Range, SettingError, Switch, specs
 from .frames import Acquisition, ChannelFrame
 from .settings import GROUPS, Settings
 from .sources.protocol import SIMULATED, Source
+
+if TYPE_CHECKING:
+    from .segment import Segmenter
 
 BAD_INPUT = 2
 _LARGE_ANGLE_DEG = 60.0
@@ -58,6 +62,7 @@ def _run(options: argparse.Namespace) -> int:
             seconds=options.seconds,
             screenshot=options.screenshot,
             stats=options.stats,
+            model=options.model,
         )
     )
 
@@ -71,7 +76,7 @@ def _process(options: argparse.Namespace) -> int:
     if output.is_dir():
         raise InputError(f"{output}: is a folder; give the name of a file")
     with _opened(options, options.prf_divisor) as (source, acquisition, settings):
-        compute = Compute(_note)
+        compute = Compute(_note, _segmenter(options.model, settings))
         n_frames = options.frames or source.n_frames or 1
         try:
             with ResultsWriter(output, acquisition, settings) as writer:
@@ -139,6 +144,22 @@ def _spectrum(options: argparse.Namespace) -> int:
     return 0
 
 
+def _segmenter(model: Path | None, settings: Settings) -> Segmenter | None:
+    """Load the network if the settings ask for it; only a model that was named must be there."""
+    from .assets import AssetError
+    from .segment import Segmenter
+
+    if not settings.processing.asks_network:
+        return None
+    try:
+        return Segmenter(model)
+    except AssetError as error:
+        if model is not None:
+            raise InputError(str(error)) from error
+        _note(f"{error}; folds are found by continuity")
+        return None
+
+
 def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
@@ -146,6 +167,11 @@ def _note(text: str) -> None:
 def _check_output(path: Path) -> None:
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+
+
+def _check_json(path: Path | None) -> None:
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise InputError(f"{path}: give the name of a file in a folder that exists")
 
 
 def _unwritten(path: Path, error: OSError) -> InputError:
@@ -309,6 +335,8 @@ def _train(options: argparse.Namespace) -> int:
     for name in counts:
         if getattr(options, name) < 1:
             raise InputError(f"--{name} {getattr(options, name)}: give 1 or more")
+    if options.chain_scenes < 0:
+        raise InputError(f"--chain-scenes {options.chain_scenes}: give 0 or more")
     if not 0 <= options.seed <= 999:
         raise InputError(f"--seed {options.seed}: give 0 ... 999")
     if not 0.0 < options.rate < 1.0:
@@ -322,11 +350,13 @@ def _train(options: argparse.Namespace) -> int:
         n_steps=options.steps,
         seed=options.seed,
         n_scenes=options.scenes,
+        n_chain_scenes=options.chain_scenes,
         batch=options.batch,
         learning_rate=options.rate,
         n_threads=options.threads,
         n_processes=options.processes,
         resume=options.resume,
+        start=options.start,
     )
     try:
         model = train(plan)
@@ -336,13 +366,60 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate(options: argparse.Namespace) -> int:
+    from .assets import AssetError
+    from .pipeline import PipelineError
+    from .segment import Segmenter
+    from .sources import SourceError
+    from .training import figures
+    from .training.chain import TEST_SEEDS
+    from .training.evaluate import Plan, evaluate
+    from .training.methods import Methods
+    from .training.report import table
+    from .training.sequences import NoTruthError
+
+    changes = changes_of(options)
+    if changes and not options.sources:
+        raise InputError("--set and --prf are for sources; the test set has its own settings")
+    if not 1 <= options.scenes <= len(TEST_SEEDS):
+        raise InputError(f"--scenes {options.scenes}: give 1 ... {len(TEST_SEEDS)}")
+    _check_json(options.json)
+    segmenter = None
+    try:
+        if options.figures is not None:
+            figures.check()
+        segmenter = Segmenter(options.model)
+    except ImportError as error:
+        raise InputError(str(error)) from error
+    except AssetError as error:
+        if options.model is not None:
+            raise InputError(str(error)) from error
+        _note(f"{error}; going on without a network")
+    plan = Plan(options.scenes, options.frames, tuple(options.sources), changes)
+    try:
+        report = evaluate(plan, Methods(segmenter), _show_progress)
+        if options.json is not None:
+            name = None if segmenter is None else segmenter.name
+            told = json.dumps({"model": name, **report.as_dict()}, indent=2)
+            options.json.write_text(told + "\n", encoding="utf-8")
+        drawn = figures.draw(report, options.figures) if options.figures else ()
+    except (SourceError, PipelineError, AssetError, NoTruthError) as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise InputError(told) from error
+    print(table(report))
+    for path in drawn:
+        print(path)
+    return 0
+
+
 def _bench(options: argparse.Namespace) -> int:
     from . import bench
     from .bench import gpu
 
     path: Path | None = options.json
-    if path is not None and (path.is_dir() or not path.parent.is_dir()):
-        raise InputError(f"{path}: give the name of a file in a folder that exists")
+    _check_json(path)
     if options.gpu:
         if refusal := gpu.refusal():
             raise InputError(refusal)
@@ -369,6 +446,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "settings": _settings,
     "doctor": _doctor,
     "train": _train,
+    "evaluate": _evaluate,
     "bench": _bench,
 }
 

@@ -6,9 +6,13 @@ would look among its own shaders and silently take a file of the same name.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib.resources import files
 from pathlib import Path
+
+CHECKSUMS = "SHA256SUMS"
+"""File beside others of its folder: a line of SHA-256 and name for each."""
 
 _INCLUDE = re.compile(r'^[ \t]*#include[ \t]+"([^"]*)"[ \t]*$', re.MULTILINE)
 
@@ -90,6 +94,26 @@ def model(name: str) -> Path:
         The file is missing.
     """
     return _path("models", name)
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Read the SHA-256 of each file that a folder lists; none if it lists nothing."""
+    path = folder / CHECKSUMS
+    if not path.is_file():
+        return {}
+    pairs = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return {name: digest for digest, name in pairs}
+
+
+def check_listed(path: Path, content: bytes) -> None:
+    """Refuse content that is not that of the file as its folder lists it.
+
+    Raises
+    ------
+    ValueError
+    """
+    if hashlib.sha256(content).hexdigest() != checksums(path.parent).get(path.name):
+        raise ValueError(f"not the file that {CHECKSUMS} names")
 
 
 def probe_names() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ frame, and the error goes up.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import threading
@@ -14,9 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .assets import AssetError
 from .dsp.device import Gpu, missing_gpu, reason
-from .frames import ChannelFrame, DopplerFrame, IqFrame
+from .frames import Acquisition, ChannelFrame, DopplerFrame, IqFrame
 from .pipeline import Estimates, doppler, estimate, form
+from .segment import Segmenter
 from .settings import CPU, GPU, ProcessingSettings
 from .status import CPU_NAME
 
@@ -67,22 +70,39 @@ class Finished:
 class Compute:
     """Runs ``form`` and ``doppler`` on the device that the settings ask for.
 
-    :meth:`form` is for one thread, :meth:`doppler` and :meth:`again` for another.
+    :meth:`form` is for one thread; :meth:`prepare`, :meth:`doppler` and :meth:`again` are for
+    another.
 
     Parameters
     ----------
     failed : callable
         Told in one sentence, once, that the GPU cannot be used as it was asked for. From then on
         the CPU computes, until the settings ask for another device than they did.
+    segmenter : Segmenter, optional
+        Network for the second step.
+
+    Attributes
+    ----------
+    segmenter : Segmenter or None
+        May be set by the thread of the second step.
     """
 
-    def __init__(self, failed: Callable[[str], None]) -> None:
+    def __init__(self, failed: Callable[[str], None], segmenter: Segmenter | None = None) -> None:
         self._failed = failed
+        self.segmenter = segmenter
         # Guards the three below; not held while anything is computed.
         self._lock = threading.Lock()
         self._gpu: Gpu | None = None
         self._asked = ""
         self._gave_up = False
+
+    def prepare(self, acquisition: Acquisition, processing: ProcessingSettings) -> None:
+        """Get the network ready for the pictures of an acquisition; for the second thread."""
+        if self.segmenter is not None:
+            self.segmenter.wants_gpu = self._chosen(processing) is not None
+            # Where it fails, each frame says so.
+            with contextlib.suppress(AssetError):
+                self.segmenter.prepare(acquisition.colour_grid.shape)
 
     def form(self, channel: ChannelFrame, processing: ProcessingSettings) -> Formed:
         """First step.
@@ -133,7 +153,7 @@ class Compute:
         estimates, used = self._run(
             formed.gpu, lambda _: estimate(formed.iq, processing, for_cine=for_cine), on_cpu
         )
-        return _finished(estimates, used, processing, previous)
+        return self._finished(estimates, used, processing, previous)
 
     def again(
         self, iq: IqFrame, processing: ProcessingSettings, previous: DopplerFrame | None
@@ -144,7 +164,19 @@ class Compute:
             lambda gpu: estimate(dataclasses.replace(iq, iq=gpu.array(iq.iq)), processing),
             lambda: estimate(iq, processing),
         )
-        return _finished(estimates, used, processing, previous)
+        return self._finished(estimates, used, processing, previous)
+
+    def _finished(
+        self,
+        estimates: Estimates,
+        used: Gpu | None,
+        processing: ProcessingSettings,
+        previous: DopplerFrame | None,
+    ) -> Finished:
+        if self.segmenter is not None:
+            self.segmenter.wants_gpu = used is not None
+        frame = doppler(estimates, processing, previous, self.segmenter)
+        return Finished(frame, estimates, CPU_NAME if used is None else used.name)
 
     def _run(
         self, gpu: Gpu | None, on_gpu: Callable[[Gpu], T], on_cpu: Callable[[], T]
@@ -191,13 +223,3 @@ class Compute:
         if gpu is None and asked == GPU:
             self._failed(f"no GPU: {why_not}; going on with the CPU")
         return gpu
-
-
-def _finished(
-    estimates: Estimates,
-    used: Gpu | None,
-    processing: ProcessingSettings,
-    previous: DopplerFrame | None,
-) -> Finished:
-    frame = doppler(estimates, processing, previous)
-    return Finished(frame, estimates, CPU_NAME if used is None else used.name)

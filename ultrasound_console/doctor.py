@@ -102,6 +102,7 @@ def checks() -> Iterator[Check]:
     for distribution in DISTRIBUTIONS:
         yield check_distribution(distribution)
     yield check_onnxruntime()
+    yield check_network()
     if sys.platform == "linux":
         yield check_libraries()
         yield check_display(os.environ)
@@ -184,6 +185,20 @@ def check_onnxruntime() -> Check:
     if fault:
         return Check(name, False, f"{detail}: {fault}", mend)
     return Check(name, True, detail)
+
+
+def check_network() -> Check:
+    """Check that the network is there and unchanged, and runs."""
+    name = "Network"
+    try:
+        from .segment import Segmenter
+
+        segmenter = Segmenter()
+    except Exception as error:  # noqa: BLE001  (a broken package may raise anything)
+        detail = (str(error) or type(error).__name__).splitlines()[0]
+        remedy = _pip("install --force-reinstall --no-deps ultrasound-console")
+        return Check(name, False, f"{detail}: folds are found by continuity", remedy)
+    return Check(name, True, segmenter.name)
 
 
 def check_libraries(libraries: Mapping[str, str] = LIBRARIES) -> Check:

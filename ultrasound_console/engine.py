@@ -16,11 +16,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .assets import AssetError
 from .cine import Cine
 from .compute import Compute, Formed
 from .dsp.compilation import Compilation
 from .frames import Acquisition, ChannelFrame, DopplerFrame
 from .handover import Latest
+from .segment import Segmenter
 from .settings import CPU, AcquisitionSettings
 from .sources import Source, SourceError, open_source
 from .status import CPU_NAME, EngineStatus, Notice, State
@@ -69,6 +71,9 @@ class Engine:
     wake : callable
         Called from a worker thread when a frame or a notice waits to be taken.
     cine : Cine, optional
+    load_segmenter : callable
+        Makes the network, in the worker and once, when the settings ask for it; where that raises
+        AssetError, folds are found without it.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Engine:
         store: SettingsStore,
         wake: Callable[[], None] = lambda: None,
         cine: Cine | None = None,
+        *,
+        load_segmenter: Callable[[], Segmenter] = Segmenter,
     ) -> None:
         self.store = store
         self.cine = cine or Cine()
@@ -87,6 +94,8 @@ class Engine:
         self._finished: Latest[DopplerFrame] = Latest(wake)
         self._notices: deque[Notice] = deque(maxlen=100)
         self._compute = Compute(self._on_gpu_failed)
+        self._load_segmenter = load_segmenter
+        self._no_network = ""
         self._compilation = Compilation()
         self._device = CPU_NAME
 
@@ -118,6 +127,7 @@ class Engine:
         self._transmitting = False
         self._index_base = 0
         self._previous: DopplerFrame | None = None
+        self._prepared: Acquisition | None = None
         for thread in self._threads:
             thread.start()
 
@@ -217,6 +227,7 @@ class Engine:
             device=self._device,
             compiling=self._compilation.kernel,
             n_compiled=self._compilation.n_compiled,
+            network=self._network(),
         )
 
     def close(self) -> None:
@@ -232,6 +243,10 @@ class Engine:
                 if source is not None:
                     source.close()
             self._source = self._incoming = None
+
+    def _network(self) -> str:
+        segmenter = self._compute.segmenter
+        return self._no_network if segmenter is None else f"network: {segmenter.device}"
 
     def _state(self, acquisition: Acquisition | None) -> State:
         if self._fault:
@@ -356,6 +371,8 @@ class Engine:
         self._index_base = self._next_index
         self._rate = _Rate(interval_s=acquisition.frame_interval_s)
         self._raw.clear()
+        with self._jobs:
+            self._jobs.notify_all()  # to prepare for it before its first frame
 
     def _form_step(self) -> None:
         frame = self._raw.take(READ_TIMEOUT_S)
@@ -363,6 +380,8 @@ class Engine:
             self._formed.put(self._compute.form(frame, self.store.current.processing))
 
     def _doppler_step(self) -> None:
+        if self.store.current.processing.asks_network:
+            self._prepare_network()
         with self._jobs:
             if not (self._formed.filled or self._again.filled):
                 self._jobs.wait(READ_TIMEOUT_S)
@@ -388,6 +407,19 @@ class Engine:
             self._has_frame = True
         self._device = done.device
         self._finished.put(frame)
+
+    def _prepare_network(self) -> None:
+        """Load the network once, and fit it to the pictures of each acquisition."""
+        if self._compute.segmenter is None and not self._no_network:
+            try:
+                self._compute.segmenter = self._load_segmenter()
+            except AssetError as error:
+                self._no_network = "no network"
+                self._notify(Notice(f"{error}; folds are found by continuity"))
+        acquisition = self._acquisition
+        if acquisition is not None and acquisition is not self._prepared:
+            self._prepared = acquisition
+            self._compute.prepare(acquisition, self.store.current.processing)
 
     def _process_again(self, index: int) -> None:
         """Run the frozen frame through the same worker with the settings in force."""

@@ -215,7 +215,8 @@ class DopplerFrame(_Frozen):
     confidence : float32
         How sure the fold is, 0 ... 1.
     fold : int8
-        n in ``corrected = velocity + 2 n v_N``.
+        n in ``corrected = velocity + 2 n v_N``; also of blood that is too weak to count as flow,
+        where the network sees it.
     status : uint8
         :class:`Status` of each pixel.
     bmode_reference_db, noise_floor_db : float

@@ -44,6 +44,8 @@ class EngineStatus:
         Kernel that is being compiled, at the first start on a machine; empty when none is.
     n_compiled : int
         Kernels compiled since the start.
+    network : str
+        Where the network computes, or that there is none; empty while nobody has asked for it.
     """
 
     state: State
@@ -55,6 +57,7 @@ class EngineStatus:
     device: str = CPU_NAME
     compiling: str = ""
     n_compiled: int = 0
+    network: str = ""
 
 
 @dataclass(frozen=True)

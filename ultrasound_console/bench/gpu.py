@@ -98,7 +98,7 @@ def measure(rounds: int = ROUNDS, n_frames: int = CHAIN_FRAMES) -> dict[str, Any
         difference = np.linalg.norm(fetched - work.iq) / np.linalg.norm(work.iq)
 
     failures: list[str] = []
-    compute = Compute(failures.append)
+    compute = Compute(failures.append, work.segmenter)
 
     def finish(
         formed: Formed, processing: ProcessingSettings, previous: DopplerFrame | None

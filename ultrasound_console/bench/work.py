@@ -9,19 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
+from ..assets import AssetError
 from ..dsp import beamform, bmode, doppler
+from ..dsp.agreement import agree
 from ..dsp.arrays import aligned_empty, aligned_zeros, unpack_ensemble
 from ..dsp.demodulate import DemodulationPlan, channel_shape, demodulate
+from ..dsp.evidence import fold_evidence
 from ..dsp.unwrap import unwrap
 from ..frames import Acquisition, ChannelFrame
 from ..geometry import ImageGrid, Probe
 from ..pipeline import doppler as finish
 from ..pipeline import form
+from ..pipeline.segmentation import echo_shift
+from ..segment import Segmenter
 from ..settings import ProcessingSettings
 from .clock import Task
 
 N_PULSES, N_ELEMENTS, N_SAMPLES = 12, 128, 2016
 PROCESSING = ProcessingSettings(f_number=1.5)
+DEALIASING = "evidence", "network", "solver"
+"""Stages from the maps to the folds."""
 
 _PROBE = Probe.linear("L128", N_ELEMENTS, 0.3e-3, 6.5e6)
 _RATE_HZ = 32.5e6
@@ -141,6 +148,8 @@ class Work:
     receive : ReceivePlan
     channel : (n_iq_samples, n_elements + 1, 2, n_lanes) float32
     iq : (n_depths, n_lines, 2, n_lanes) float32
+    segmenter : Segmenter or None
+        None where ONNX Runtime is missing: the stage "network" then is, too.
     stages : dict of str to callable
     """
 
@@ -168,10 +177,15 @@ class Work:
         lags = doppler.autocorrelate(self.iq, N_PULSES, kind)
         smoothed = doppler.smooth(lags, width)
         maps = doppler.maps(smoothed)
-        finished = finish(form(frame, PROCESSING), PROCESSING, None)
+        self.segmenter = _segmenter()
+        finished = finish(form(frame, PROCESSING), PROCESSING, None, self.segmenter)
         flow = finished.power_db >= PROCESSING.flow_power_db
         coherence = np.float32(1.0) - maps.bandwidth
         level = finished.noise_floor_db
+        shift = echo_shift(frame.acquisition)
+        assert shift is not None
+        evidence = fold_evidence(self.iq, N_PULSES, maps.velocity, shift, kind)
+        shown = maps.velocity, finished.power_db, maps.bandwidth, finished.bmode_db
         self.stages: dict[str, Task] = {
             "demodulate": lambda: demodulate(frame.colour, plan, out=self.channel),
             "beamform": self.beamform,
@@ -179,8 +193,13 @@ class Work:
             "smooth": lambda: doppler.smooth(lags, width),
             "maps": lambda: (doppler.maps(smoothed), bmode.to_db(maps.power, level)),
             "bmode": self._bmode,
-            "dealias": lambda: unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m),
+            "evidence": lambda: fold_evidence(self.iq, N_PULSES, maps.velocity, shift, kind),
+            "solver": lambda: unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m),
         }
+        if (network := self.segmenter) is not None:
+            posterior = network.posterior(*shown, evidence=evidence).copy()
+            self.stages["network"] = lambda: network.posterior(*shown, evidence=evidence)
+            self.stages["solver"] = lambda: agree(maps.velocity, coherence, flow, posterior)
 
     def beamform(self) -> None:
         """Sum the ensemble of the frame."""
@@ -233,8 +252,15 @@ class Work:
     def maps(self) -> None:
         """Take the frame from samples to the maps and the grey picture."""
         for name, stage in self.stages.items():
-            if name != "dealias":
+            if name not in DEALIASING:
                 stage()
+
+
+def _segmenter() -> Segmenter | None:
+    try:
+        return Segmenter()
+    except AssetError:
+        return None
 
 
 def sgemm() -> Task:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
 from . import eigen_filter, kernels_folds, wall_filter
-from .arrays import LANES, aligned_empty
+from .arrays import LANES, aligned_empty, aligned_zeros
 from .doppler import smoothing_window
 
 N_FOLDS = 7
@@ -159,7 +159,7 @@ def fold_evidence(
     cells = cells_of(velocity.shape)
     sums, smoothed = aligned_empty((*cells, n_sums)), aligned_empty((*cells, n_sums))
     velocity = np.require(velocity, np.float32, ["C", "W"])
-    maps = np.zeros((N_FOLDS, *cells), np.float32)
+    maps = aligned_zeros((N_FOLDS, *cells))
     for lag in lags:
         kernels_folds.correlate(
             filtered,

@@ -1,4 +1,6 @@
-"""What the network sees of a frame: planes of full size and evidence maps of a quarter.
+"""What the network sees of a frame, and what it says of it.
+
+It sees planes of full size and evidence maps of a quarter, and says how likely each fold is.
 
 Arrays may have leading axes; a batch is assembled like a single frame. Pictures are padded with
 zeros at the end to whole strides of the network: there the phase has no length, which no sample of
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import aligned_empty, fast_path
 from .evidence import CELL, N_FOLDS
 
 PLANES = "planes"
@@ -30,6 +33,9 @@ _ECHO_DB = (-60.0, 0.0)
 _ECHO_SCALE_DB = 30.0
 _PREVIOUS_SCALE = 4.0
 _EVIDENCE_SCALE = 4.0
+# Beyond this a logit is as good as infinite.
+_LARGEST_LOGIT = 1e4
+_NOTHING = np.zeros((0, 0), np.float32)
 
 
 def padded(shape: tuple[int, int]) -> tuple[int, int]:
@@ -43,13 +49,15 @@ def planes(
     bandwidth: NDArray[Any],
     echo_db: NDArray[Any],
     previous: NDArray[Any] | None = None,
+    *,
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """First input of the network.
 
     Parameters
     ----------
-    velocity : (..., n_depths, n_lines)
-        As measured, in units of v_N.
+    velocity : (..., n_depths, n_lines) float32 or float64
+        As measured, in units of v_N. A single picture in float32 takes the compiled kernel.
     power_db : (..., n_depths, n_lines)
         Behind the wall filter, above the noise floor.
     bandwidth : (..., n_depths, n_lines)
@@ -57,13 +65,24 @@ def planes(
         Power of the unfiltered ensemble below its bright end.
     previous : (..., n_depths, n_lines), optional
         Corrected velocity of the previous frame in the present v_N; NaN where it says nothing.
+    out : (..., N_PLANES, rows, columns) float32, optional
+        Written and handed back.
 
     Returns
     -------
     (..., N_PLANES, rows, columns) float32
     """
     *lead, n_depths, n_lines = velocity.shape
-    out = np.zeros((*lead, N_PLANES, *padded((n_depths, n_lines))), np.float32)
+    if out is None:
+        out = aligned_empty((*lead, N_PLANES, *padded((n_depths, n_lines))))
+    kernel = None if lead else fast_path("network_planes", velocity)
+    if kernel is not None:
+        given = (velocity, power_db, bandwidth, echo_db, _NOTHING if previous is None else previous)
+        pictures = (np.require(plane, np.float32, ["C", "W"]) for plane in given)
+        scales = _POWER_DB, _POWER_SCALE_DB, _ECHO_DB, _ECHO_SCALE_DB, _PREVIOUS_SCALE
+        kernel(*pictures, *scales, out)
+        return out
+    out.fill(0.0)
     picture = out[..., :n_depths, :n_lines]
     phase = np.multiply(velocity, np.pi, dtype=np.float32)
     np.cos(phase, out=picture[..., 0, :, :])
@@ -78,26 +97,77 @@ def planes(
     return out
 
 
-def evidence(maps: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def evidence(
+    maps: NDArray[Any] | None,
+    shape: tuple[int, ...],
+    *,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Second input of the network.
 
     Parameters
     ----------
-    maps : (..., N_FOLDS, n_depths / 4, n_lines / 4), optional
-        Of :func:`.evidence.fold_evidence`; without it the input is zero.
+    maps : (..., N_FOLDS, n_depths / 4, n_lines / 4) float32 or float64, optional
+        Of :func:`.evidence.fold_evidence`; without it the input is zero. Those of a single picture
+        in float32 take the compiled kernel.
     shape : tuple of int
         (..., n_depths, n_lines) of the picture.
+    out : (..., N_EVIDENCE, rows / 4, columns / 4) float32, optional
+        Written and handed back.
 
     Returns
     -------
     (..., N_EVIDENCE, rows / 4, columns / 4) float32
     """
     *lead, n_depths, n_lines = shape
-    rows, columns = (n // CELL for n in padded((n_depths, n_lines)))
-    out = np.zeros((*lead, N_EVIDENCE, rows, columns), np.float32)
+    if out is None:
+        rows, columns = (n // CELL for n in padded((n_depths, n_lines)))
+        out = aligned_empty((*lead, N_EVIDENCE, rows, columns))
+    kernel = None if lead or maps is None else fast_path("network_evidence", maps)
+    if kernel is not None:
+        kernel(maps, _EVIDENCE_SCALE, out)
+        return out
+    out.fill(0.0)
     if maps is not None:
         picture = out[..., : maps.shape[-2], : maps.shape[-1]]
         mean = maps.mean(axis=-3, keepdims=True, dtype=np.float32)
         picture[..., :1, :, :] = mean
         picture[..., 1:, :, :] = (maps - mean) * np.float32(_EVIDENCE_SCALE)
+    return out
+
+
+def posterior(
+    logits: NDArray[Any], shape: tuple[int, int], *, out: NDArray[np.float32] | None = None
+) -> NDArray[Any]:
+    """Probabilities that the network gives.
+
+    Parameters
+    ----------
+    logits : (N_FOLDS + 1, rows, columns) float32 or float64
+        Output of the network. What is not a number counts as very unlikely.
+    shape : (n_depths, n_lines)
+        Of the picture.
+    out : (n_depths, n_lines, N_FOLDS + 1) float32, optional
+        Written and handed back.
+
+    Returns
+    -------
+    (n_depths, n_lines, N_FOLDS + 1) array
+        Of the folds -3 ... 3, which add up to one in the lumen and beside it, and last of the
+        lumen itself.
+    """
+    kernel = fast_path("posterior", logits)
+    if kernel is not None:
+        if out is None:
+            out = aligned_empty((*shape, logits.shape[0]))
+        kernel(logits, _LARGEST_LOGIT, out)
+        return out
+    values = np.moveaxis(logits[:, : shape[0], : shape[1]], 0, -1)
+    values = np.fmin(np.fmax(values, -_LARGEST_LOGIT), _LARGEST_LOGIT)
+    folds = np.exp(values[..., :-1] - values[..., :-1].max(axis=-1, keepdims=True))
+    lumen = 1.0 / (1.0 + np.exp(-np.clip(values[..., -1:], -700.0, 700.0)))
+    found = np.concatenate([folds / folds.sum(axis=-1, keepdims=True), lumen], axis=-1)
+    if out is None:
+        return found
+    out[...] = found
     return out

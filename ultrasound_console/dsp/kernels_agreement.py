@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from .lanes_numba import reordered
 
 Float32 = NDArray[np.float32]
+Int32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
 N_FOLDS = 7
@@ -28,6 +29,15 @@ _LAST = 6
 # What is left to a fold that nobody near speaks for, and to one the network excludes.
 _LEAST_VOTE = np.float32(4e-4)
 _LEAST = np.float32(1e-4)
+_LEAST_WEIGHT = np.float32(0.02)
+# Coherence below which regions do not count, and the inverse of the range to where only they do.
+_NO_TRUST, _TRUST_SLOPE = np.float32(0.3), np.float32(1.0 / 0.3)
+
+
+@reordered
+def trust(coherence: np.float32) -> np.float32:
+    """Share of a pixel's vote that goes by its region: all of it from where phase is no chance."""
+    return min(max((coherence - _NO_TRUST) * _TRUST_SLOPE, _ZERO), _ONE)
 
 
 @reordered
@@ -36,6 +46,8 @@ def vote(
     coherence: Float32,
     flow: Bool,
     posterior: Float32,
+    labels: Int32,
+    fold_of: Int32,
     window: Float32,
     spread: Float32,
     cells: Float32,
@@ -44,12 +56,18 @@ def vote(
 ) -> None:
     """Histogram of the velocity in each cell, smoothed over velocity and along the lines.
 
+    The more coherent a pixel, the more of its vote goes to the fold of its region.
+
     Parameters
     ----------
     velocity, coherence : (n_depths, n_lines) float32
     flow : (n_depths, n_lines) bool
         Pixels that vote.
     posterior : (n_depths, n_lines, 8) float32
+    labels : (n_depths, n_lines) int32
+        Region of each pixel, or -1.
+    fold_of : (n_regions,) int32
+        Fold of each region by continuity; beyond -3 ... 3 where none stands out.
     window : (2 n + 1,) float32
         Over cells.
     spread : (2 m + 1,) float32
@@ -77,10 +95,18 @@ def vote(
                     place = _TWO * velocity[i, j] + _FIRST
                     floor = min(int(place), _LAST)
                     at = N_LANES * (i * n_columns + j)
-                    weight = chances[at + LUMEN] * coherence[i, j]
-                    upper_weight = weight * (place - np.float32(floor))
-                    lower_weight = weight - upper_weight
+                    part = place - np.float32(floor)
                     first = N_BINS * (j // SIDE) + floor
+                    weight = coherence[i, j] + _LEAST_WEIGHT
+                    n = fold_of[labels[i, j]] + N_FOLDS // 2 if labels[i, j] >= 0 else -1
+                    if 0 <= n < N_FOLDS:
+                        by_region = weight * trust(coherence[i, j])
+                        weight -= by_region
+                        raw[first + _PER_FOLD * n] += by_region * (_ONE - part)
+                        raw[first + _PER_FOLD * n + 1] += by_region * part
+                    weight *= chances[at + LUMEN]
+                    upper_weight = weight * part
+                    lower_weight = weight - upper_weight
                     for n in range(N_FOLDS):
                         chance = chances[at + n]
                         raw[first + _PER_FOLD * n] += lower_weight * chance
@@ -108,6 +134,7 @@ def vote(
 @reordered
 def decide(
     velocity: Float32,
+    coherence: Float32,
     flow: Bool,
     posterior: Float32,
     window: Float32,
@@ -124,7 +151,7 @@ def decide(
 
     Parameters
     ----------
-    velocity : (n_depths, n_lines) float32
+    velocity, coherence : (n_depths, n_lines) float32
     flow : (n_depths, n_lines) bool
     posterior : (n_depths, n_lines, 8) float32
     window : (2 n + 1,) float32
@@ -136,7 +163,7 @@ def decide(
     total : (n_cell_lines, N_BINS) float32
         To work in.
     fold, confidence, abstained : (n_depths, n_lines)
-        Results: 0 where there is no flow.
+        Zeros; the results go where there is flow.
 
     Returns
     -------
@@ -147,9 +174,6 @@ def decide(
     n_cell_rows = mixed.shape[0]
     half = window.size // 2
     votes, chances = total.reshape(-1), posterior.reshape(-1)
-    fold[:] = 0
-    confidence[:] = _ZERO
-    abstained[:] = False
     n_unsure = n_bloodless = 0
     for row in range(n_cell_rows):
         if not busy[row]:
@@ -180,7 +204,9 @@ def decide(
                     if tempered > most:
                         best, most = n, tempered
                 confidence[i, j] = most / everything
-                bloodless = chances[at + LUMEN] < least_lumen
+                # Tissue that moves and noise have little coherence behind the wall filter.
+                blood = max(chances[at + LUMEN], trust(coherence[i, j]))
+                bloodless = blood < least_lumen
                 if bloodless or confidence[i, j] < least_confidence:
                     abstained[i, j] = True
                     n_bloodless += bloodless

@@ -13,6 +13,7 @@ from .kernels_regions import MAX_FOLD, N_STEPS, Bool, Float32, Int32
 from .lanes_numba import kernel
 
 N_FOLDS = 2 * MAX_FOLD + 1
+N_ASKED = 7  # folds that a network tells apart
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)
@@ -170,3 +171,34 @@ def area_costs(
                 at_speed = energy[r] * square
                 for f in range(N_FOLDS):
                     cost[r, f] += at_speed * abs(velocity[i, j] + _TWO * np.float32(f - MAX_FOLD))
+
+
+@kernel
+def posterior_costs(
+    posterior: Float32, weight: Float32, labels: Int32, share: float, cost: Float32
+) -> None:
+    """Take off, for every region and fold, how likely a network finds it in the region's pixels.
+
+    Parameters
+    ----------
+    posterior : (n_depths, n_lines, 8) float32
+        Probabilities of the folds -3 ... 3 in the first lanes.
+    weight : (n_depths, n_lines) float32
+        A pixel counts with the square of its weight.
+    labels : (n_depths, n_lines) int32
+    share : float
+        What a certain pixel counts. Probabilities are added, not their logarithms: pixels that are
+        sure and wrong count no more than others.
+    cost : (n_regions, N_FOLDS) float32
+        Changed in place.
+    """
+    n_rows, n_columns = labels.shape
+    beyond = (N_FOLDS - N_ASKED) // 2
+    for i in range(n_rows):
+        for j in range(n_columns):
+            r = labels[i, j]
+            if r < 0:
+                continue
+            scale = np.float32(share) * weight[i, j] * weight[i, j]
+            for n in range(N_ASKED):
+                cost[r, beyond + n] -= scale * posterior[i, j, n]

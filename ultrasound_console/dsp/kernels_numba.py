@@ -15,6 +15,7 @@ from .arrays import LANES
 from .kernels_beamform import compound_power, delay_and_sum
 from .kernels_demodulate import demodulate_iq, demodulate_rf, records
 from .kernels_frequency import axial_correlation, frequency_factor
+from .kernels_network import network_evidence, network_planes, posterior
 from .kernels_picture import blend, despeckle, positive_samples
 from .lanes_numba import (
     aligned_scratch,
@@ -48,7 +49,10 @@ __all__ = [
     "frequency_factor",
     "maps",
     "mean_power",
+    "network_evidence",
+    "network_planes",
     "positive_samples",
+    "posterior",
     "quantise",
     "records",
     "smooth",

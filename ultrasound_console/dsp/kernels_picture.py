@@ -29,7 +29,7 @@ _COSINE = power_series(lambda square: np.cos(0.5 * np.pi * np.sqrt(square)), 7)
 
 
 @reordered
-def _half_turn(x: np.float32) -> tuple[np.float32, np.float32]:
+def half_turn(x: np.float32) -> tuple[np.float32, np.float32]:
     """Sine and cosine of pi x / 2 for -1 ... 1."""
     a = x * x
     sine = _SINE[5]
@@ -67,8 +67,8 @@ def blend(
     r0, re, im = lags[0].reshape(-1), lags[1].reshape(-1), lags[2].reshape(-1)
     for k in range(v.size):
         # Of half the angle, so that the series need not be long.
-        sine, cosine = _half_turn(v[k])
-        sine0, cosine0 = _half_turn(v0[k])
+        sine, cosine = half_turn(v[k])
+        sine0, cosine0 = half_turn(v0[k])
         weight, weight0 = now * p[k], before * p0[k]
         r1, r1_before = weight * (_ONE - w[k]), weight0 * (_ONE - w0[k])
         r0[k] = weight + weight0
@@ -171,7 +171,7 @@ def mark_status(
     status: NDArray[np.uint8],
     out: NDArray[np.int8],
 ) -> None:
-    """Status of every pixel, and the folds that are claimed: in the flow where not abstained.
+    """Status of every pixel, and the folds that are claimed: where not abstained.
 
     ``codes`` are those of no flow, kept, corrected and abstained.
     """
@@ -179,7 +179,7 @@ def mark_status(
     marks, folds, undecided = flow.reshape(-1), fold.reshape(-1), abstained.reshape(-1)
     status_flat, out_flat = status.reshape(-1), out.reshape(-1)
     for k in range(marks.size):
-        claimed = folds[k] if marks[k] and not undecided[k] else 0
+        claimed = 0 if undecided[k] else folds[k]
         out_flat[k] = claimed
         code = kept if claimed == 0 else corrected
         code = left_alone if undecided[k] else code
@@ -191,15 +191,21 @@ def remembered(
     velocity: Float32,
     fold: NDArray[np.int8],
     status: NDArray[np.uint8],
+    confidence: Float32,
     nyquist_before: np.float32,
     nyquist: np.float32,
     known: tuple[int, int],
+    least_confidence: float,
     out: Float32,
 ) -> None:
-    """Corrected velocity in the present v_N; NaN where the status is none of ``known``."""
+    """Corrected velocity in the present v_N.
+
+    NaN where the status is none of ``known``, or the confidence is lower.
+    """
     v, n, s, target = velocity.reshape(-1), fold.reshape(-1), status.reshape(-1), out.reshape(-1)
+    sure = confidence.reshape(-1)
     shift = _TWO * nyquist_before
     for k in range(v.size):
-        is_known = s[k] == known[0] or s[k] == known[1]
+        is_known = (s[k] == known[0] or s[k] == known[1]) and sure[k] >= least_confidence
         corrected = (v[k] + shift * np.float32(n[k])) / nyquist
         target[k] = corrected if is_known else np.float32(np.nan)

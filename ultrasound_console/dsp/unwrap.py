@@ -28,11 +28,11 @@ from . import kernels_unwrap as folds
 from .arrays import aligned_empty, aligned_zeros
 
 MAX_FOLD = regions.MAX_FOLD
+LEAST_WEIGHT = 0.02
+"""Weight of a pixel without coherence."""
 
 # Side of the tiles that bound a region, pixels.
 _TILE = 8
-# Weight of a pixel without coherence.
-_LEAST_WEIGHT = 0.02
 # A border is clear when its votes lead by this much per pixel; at full coherence the most is 1.
 _CLEAR = 0.3
 # The same where components are joined only to see whether their walls agree.
@@ -123,57 +123,140 @@ def unwrap(
     fold = aligned_zeros(flow.shape, np.int8)
     confidence = aligned_zeros(flow.shape)
     abstained = aligned_zeros(flow.shape, np.bool_)
-
-    weight = np.add(coherence, np.float32(_LEAST_WEIGHT), out=aligned_empty(flow.shape))
-    labels = aligned_empty(flow.shape, np.int32)
-    parent = aligned_empty((flow.size,), np.int32)
-    n_regions = regions.label(velocity, flow, _TILE, parent, labels)
-    if n_regions > _MANY_REGIONS:
-        n_regions = regions.drop_tiny(labels, n_regions, _TINY)
-    if n_regions == 0:
+    weight = np.add(coherence, np.float32(LEAST_WEIGHT), out=aligned_empty(flow.shape))
+    merged = merge(velocity, weight, flow)
+    if merged is None:
         return Unwrapped(fold, confidence, abstained, ())
 
-    table, pairs, votes, lengths = _borders(velocity, weight, labels, n_regions)
-    size = np.empty(n_regions, np.int32)
-    regions.sizes(labels, size)
-    limits = _SHARE, _TINY
-    root, offset, n_links = regions.merge(size, table, pairs, votes, lengths, _CLEAR, *limits)
-    number = np.empty(n_regions, np.int32)
-    n_components = folds.number_roots(root, number)
-    links, votes, lengths = number[pairs[:n_links]], votes[:n_links], lengths[:n_links]
-
     # Components are joined further only to see whether their walls agree.
-    copies = links.copy(), votes.copy(), lengths.copy()
-    size = size[root == np.arange(n_regions)]
-    group, group_offset, _ = regions.merge(size, table, *copies, _CLEAR_FOR_WALLS, *limits)
-    cost = aligned_zeros((_rounded_up(n_regions), evidence.N_FOLDS))[:n_regions]
-    shares = aligned_zeros((_rounded_up(n_regions), 2 * regions.N_STEPS))[:n_regions]
+    copies = merged.links.copy(), merged.votes.copy(), merged.lengths.copy()
+    group, group_offset, _ = regions.merge(
+        merged.sizes, merged.table, *copies, _CLEAR_FOR_WALLS, _SHARE, _TINY
+    )
+    cost = merged.no_cost()
+    shares = aligned_zeros((_rounded_up(merged.n_regions), 2 * regions.N_STEPS))[: merged.n_regions]
     walls = evidence.wall_samples(
         velocity, weight, flow, _holes(flow, pixel_m), _wall_reach(pixel_m)
     )
-    group = group[number]
-    group_offset = offset + group_offset[number]
+    group = group[merged.number]
+    group_offset = merged.offset + group_offset[merged.number]
     trust = evidence.wall_costs(
-        labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, shares, cost
+        merged.labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, shares, cost
     )
     if previous is None:
         previous = aligned_empty(flow.shape)
         previous.fill(np.nan)
     previous = np.require(previous, np.float32, ["C", "W"])
     energy = (_ENERGY * (1.0 - 0.5 * trust[group])).astype(np.float32)
-    evidence.area_costs(velocity, weight, labels, previous, _MEMORY, energy, cost)
+    evidence.area_costs(velocity, weight, merged.labels, previous, _MEMORY, energy, cost)
 
-    cost = folds.pool(number, offset, cost, n_components)
-    fold_of = np.empty(n_components, np.int32)
-    folds.propagate(cost, links, votes, _MESSAGES, _DAMPING, _TOLERANCE, fold_of)
-    lead = folds.settle(cost, links, votes, _SWEEPS, fold_of)
-    fold_of = np.clip(offset + fold_of[number], -MAX_FOLD, MAX_FOLD).astype(np.int32)
+    fold_of, lead = merged.settled(cost)
     sums = aligned_zeros((2, flow.shape[0] + _WINDOW.size - 1, flow.shape[1]))
-    folds.round_to_surroundings(velocity, weight, flow, labels, fold_of, _WINDOW, sums, fold)
+    folds.round_to_surroundings(velocity, weight, flow, merged.labels, fold_of, _WINDOW, sums, fold)
     n_undecided = folds.conclude(
-        labels, number, lead, coherence, flow, _LEAST_LEAD, fold, confidence, abstained
+        merged.labels,
+        merged.number,
+        lead,
+        coherence,
+        flow,
+        _LEAST_LEAD,
+        fold,
+        confidence,
+        abstained,
     )
     return Unwrapped(fold, confidence, abstained, _notes(n_undecided, flow, abstained))
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Regions of similar velocity, and the components that their clear borders join them to.
+
+    Attributes
+    ----------
+    labels : (n_depths, n_lines) int32
+        Region of each pixel, or -1.
+    number, offset : (n_regions,) int32
+        Component of each region, and its fold less that of the component.
+    sizes : (n_components,) int32
+        Pixels.
+    links : (n_links, 2) int32
+        Pairs of components that still have a border.
+    votes : (n_links, N_STEPS) float32
+        For the fold steps across it.
+    lengths : (n_links,) float32
+        Its pixels, by their weight.
+    table : tuple of arrays
+        Room to merge in.
+    """
+
+    labels: NDArray[np.int32]
+    number: NDArray[np.int32]
+    offset: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+    links: NDArray[np.int32]
+    votes: NDArray[np.float32]
+    lengths: NDArray[np.float32]
+    table: regions.Table
+
+    @property
+    def n_regions(self) -> int:
+        """Regions in the picture."""
+        return self.number.size
+
+    def no_cost(self) -> NDArray[np.float32]:
+        """Zeros (n_regions, N_FOLDS), to put in what speaks against each fold of each region."""
+        return aligned_zeros((_rounded_up(self.n_regions), evidence.N_FOLDS))[: self.n_regions]
+
+    def settled(self, cost: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Fold of each region, and the lead of each component's fold over the second best."""
+        n_components = self.sizes.size
+        pooled = folds.pool(self.number, self.offset, cost, n_components)
+        fold_of = np.empty(n_components, np.int32)
+        folds.propagate(pooled, self.links, self.votes, _MESSAGES, _DAMPING, _TOLERANCE, fold_of)
+        lead = folds.settle(pooled, self.links, self.votes, _SWEEPS, fold_of)
+        of_regions = self.offset + fold_of[self.number]
+        return np.clip(of_regions, -MAX_FOLD, MAX_FOLD).astype(np.int32), lead
+
+
+def merge(
+    velocity: NDArray[np.float32], weight: NDArray[np.float32], flow: NDArray[np.bool_]
+) -> Merged | None:
+    """Cut the flow into regions and join those whose borders are clear.
+
+    Parameters
+    ----------
+    velocity, weight : (n_depths, n_lines) float32
+        Velocity in units of v_N, and what a pixel's vote counts.
+    flow : (n_depths, n_lines) bool
+
+    Returns
+    -------
+    Merged or None
+        None without any flow.
+    """
+    labels = aligned_empty(flow.shape, np.int32)
+    parent = aligned_empty((flow.size,), np.int32)
+    n_regions = regions.label(velocity, flow, _TILE, parent, labels)
+    if n_regions > _MANY_REGIONS:
+        n_regions = regions.drop_tiny(labels, n_regions, _TINY)
+    if n_regions == 0:
+        return None
+    table, pairs, votes, lengths = _borders(velocity, weight, labels, n_regions)
+    size = np.empty(n_regions, np.int32)
+    regions.sizes(labels, size)
+    root, offset, n_links = regions.merge(size, table, pairs, votes, lengths, _CLEAR, _SHARE, _TINY)
+    number = np.empty(n_regions, np.int32)
+    folds.number_roots(root, number)
+    return Merged(
+        labels=labels,
+        number=number,
+        offset=offset,
+        sizes=size[root == np.arange(n_regions)],
+        links=number[pairs[:n_links]],
+        votes=votes[:n_links],
+        lengths=lengths[:n_links],
+        table=table,
+    )
 
 
 def _rounded_up(n: int) -> int:

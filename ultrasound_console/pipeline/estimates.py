@@ -83,7 +83,7 @@ def estimate(iq: IqFrame, processing: ProcessingSettings, *, for_cine: bool = Fa
     pixel_m = acquisition.colour_grid.pixel_size_m
     full_width = (processing.smoothing_m / pixel_m[0], processing.smoothing_m / pixel_m[1])
     on_gpu = is_on_gpu(iq.iq)
-    wants_samples = on_gpu and processing.local_frequency
+    wants_samples = on_gpu and (processing.local_frequency or processing.asks_network)
     with watch.stage("velocity"):
         maps = estimator.estimate(iq.iq, n_pulses, kind, full_width)
         unfiltered = None

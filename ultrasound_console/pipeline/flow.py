@@ -10,16 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..accuracy import erode, score_frame
+from ..assets import AssetError
 from ..dsp import bmode, flash, local_frequency, persistence
 from ..dsp import doppler as estimator
+from ..dsp.agreement import agree
 from ..dsp.arrays import aligned_empty, aligned_zeros
 from ..dsp.kernels_picture import leave_out, mark_status, remembered
 from ..dsp.unwrap import Unwrapped, unwrap
 from ..frames import Acquisition, DopplerFrame, Float32, FlowTruth, IqFrame, Status
 from ..geometry import ImageGrid
+from ..segment import Segmenter
 from ..settings import ProcessingSettings
 from .checks import Stopwatch
 from .estimates import Estimates, estimate
+from .segmentation import fold_probabilities
 
 # The grey reference and the noise floor follow the scene with this time constant.
 _LEVEL_TIME_S = 1.0
@@ -39,10 +43,18 @@ _SPECKLE_WINDOW_M = 1.2e-3
 _WIDEST_HALF_WINDOW = 8
 _CODES = int(Status.NO_FLOW), int(Status.KEPT), int(Status.CORRECTED), int(Status.ABSTAINED)
 _KNOWN = int(Status.KEPT), int(Status.CORRECTED)
+# Folds of the frame before that are less sure than this are not shown to the network.
+_SURE = 0.6
+# Probability from which the network's word for blood is taken.
+_BLOOD = np.float32(0.5)
+_BY_CONTINUITY = "folds by continuity"
 
 
 def doppler(
-    frame: IqFrame | Estimates, processing: ProcessingSettings, previous: DopplerFrame | None
+    frame: IqFrame | Estimates,
+    processing: ProcessingSettings,
+    previous: DopplerFrame | None,
+    segmenter: Segmenter | None = None,
 ) -> DopplerFrame:
     """Wall filter, velocity estimate, de-aliasing and grey picture of one frame.
 
@@ -53,6 +65,9 @@ def doppler(
     processing : ProcessingSettings
     previous : DopplerFrame or None
         The frame before; its folds, levels and averages carry on where it is recent and alike.
+    segmenter : Segmenter, optional
+        Network to ask for the folds, where the settings want it; without it, or where it fails,
+        they are found by continuity, and a note says so.
 
     Returns
     -------
@@ -100,14 +115,28 @@ def doppler(
         if processing.speckle_reduction > 0.0:
             half_window = _speckle_window(acquisition.bmode_grid.pixel_size_m)
             bmode_db = bmode.despeckle(bmode_db, half_window, processing.speckle_reduction)
-    with watch.stage("dealias"):
         flow = aligned_empty(power_db.shape, np.bool_)
         np.greater_equal(power_db, np.float32(processing.flow_power_db), out=flow)
         if flashing is not None:
             n_flow, n_left_out = leave_out(flow, flashing)
             if n_left_out > _FLASH_SHARE * n_flow:
                 notes.append("flash: tissue moves fast enough to pass the wall filter")
-        solved = _folds(maps, flow, processing, pixel_m, _remembered(previous, iq))
+    posterior = None
+    if processing.asks_network and segmenter is None:
+        notes.append(f"no network: {_BY_CONTINUITY}")
+    elif processing.asks_network and segmenter is not None and flow.any():
+        before = _remembered(previous, iq, least_confidence=_SURE)
+        try:
+            posterior = fold_probabilities(
+                estimates, maps, power_db, before, segmenter=segmenter, watch=watch
+            )
+        except AssetError as error:
+            notes.append(f"{error}; {_BY_CONTINUITY}")
+        if segmenter.note:
+            notes.append(segmenter.note)
+    with watch.stage("dealias"):
+        before = _remembered(previous, iq)
+        solved = _folds(maps, flow, processing, pixel_m, previous=before, posterior=posterior)
         fold, status = aligned_empty(flow.shape, np.int8), aligned_empty(flow.shape, np.uint8)
         mark_status(flow, solved.fold, solved.abstained, _CODES, status, fold)
         notes.extend(solved.notes)
@@ -268,7 +297,9 @@ def _cycles_per_depth(acquisition: Acquisition) -> NDArray[np.float64]:
     return path * grid.range_step_m / acquisition.wavelength_m
 
 
-def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
+def _remembered(
+    previous: DopplerFrame | None, iq: IqFrame, least_confidence: float = 0.0
+) -> Float32 | None:
     """Corrected velocity of the previous frame in the present v_N, NaN where it says nothing."""
     if (
         previous is None
@@ -281,9 +312,11 @@ def _remembered(previous: DopplerFrame | None, iq: IqFrame) -> Float32 | None:
         previous.velocity_m_s,
         previous.fold,
         previous.status,
+        previous.confidence,
         np.float32(previous.nyquist_velocity_m_s),
         np.float32(iq.acquisition.nyquist_velocity_m_s),
         _KNOWN,
+        least_confidence,
         corrected,
     )
     return corrected
@@ -294,7 +327,9 @@ def _folds(
     flow: NDArray[np.bool_],
     processing: ProcessingSettings,
     pixel_m: tuple[float, float],
+    *,
     previous: Float32 | None,
+    posterior: Float32 | None,
 ) -> Unwrapped:
     """Folds of the flow; no fold and no claim when de-aliasing is off."""
     if not processing.dealias:
@@ -302,4 +337,10 @@ def _folds(
         return Unwrapped(nowhere, aligned_zeros(flow.shape), nowhere.view(np.bool_), ())
     coherence = aligned_empty(flow.shape)
     np.subtract(np.float32(1.0), maps.bandwidth, out=coherence)
+    if posterior is not None:
+        # Too weak to be shown as flow, blood still has a fold.
+        support = aligned_empty(flow.shape, np.bool_)
+        np.greater_equal(posterior[..., -1], _BLOOD, out=support)
+        np.logical_or(support, flow, out=support)
+        return agree(maps.velocity, coherence, support, posterior)
     return unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m, previous=previous)
