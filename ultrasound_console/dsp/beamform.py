@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import empty_beside, fast_path
+from .arrays import LANES, empty_beside, fast_path
 
 Float64 = NDArray[np.float64]
 
@@ -160,9 +160,11 @@ def _receive_table(plan: ReceivePlan) -> ReceiveTable:
         plan.center_frequency_hz / plan.sound_speed_m_s,
     )
     first, start = kernels_beamform.aperture_runs(x_m, z_m, element_x_m, element_z_m, *aperture)
-    delay, weight_re, weight_im = kernels_beamform.aperture_weights(
+    # NumPy asks Linux for huge pages where numba would not: the tables then stream faster.
+    delay, weight_re, weight_im = (np.empty(start[-1] + LANES, np.float32) for _ in range(3))
+    kernels_beamform.aperture_weights(
         x_m, z_m, element_x_m, element_z_m, *aperture, plan.taper,
-        SMALLEST_ENERGY, first, start, *scales,
+        SMALLEST_ENERGY, first, start, *scales, delay, weight_re, weight_im,
     )  # fmt: skip
     return ReceiveTable(first, start, delay, weight_re, weight_im)
 
@@ -209,7 +211,12 @@ def _ensemble_index(
 
     table = receive_table(plan)
     delay, _ = transmit_table(plan, transmit_rad, start_time_s)
-    return kernels_beamform.sample_index(table.first, table.start, table.delay, delay, shape)
+    index = np.empty(table.start[-1], np.int32)
+    fraction = np.empty(table.start[-1], np.float32)
+    kernels_beamform.sample_index(
+        table.first, table.start, table.delay, delay, shape, index, fraction
+    )
+    return index, fraction
 
 
 def _each_element(

@@ -35,8 +35,10 @@ Float64 = NDArray[np.float64]
 
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-# Entries of a table that the beamformer looks ahead: about a pixel.
-AHEAD = 48
+# How many samples ahead in time the beamformer asks for echoes (a step in depth or more), and for
+# how many elements of an aperture.
+_AHEAD = 8
+_EDGE = np.uint64(6)
 
 
 @kernel
@@ -96,11 +98,13 @@ def aperture_weights(
     start: NDArray[np.int64],
     samples_per_m: float,
     turns_per_m: float,
-) -> tuple[Float32, Float32, Float32]:
-    """Delay in samples and complex weight of each entry, and zeros for one register more."""
-    delay = np.zeros(start[-1] + LANES, np.float32)
-    weight_re = np.zeros(start[-1] + LANES, np.float32)
-    weight_im = np.zeros(start[-1] + LANES, np.float32)
+    delay: Float32,
+    weight_re: Float32,
+    weight_im: Float32,
+) -> None:
+    """Delay in samples and complex weight of each entry, and zeros after the last."""
+    for table in (delay, weight_re, weight_im):
+        table[start[-1] :] = _ZERO
     for p in range(x_m.size):
         begin, end = start[p], start[p + 1]
         energy = 0.0
@@ -120,7 +124,6 @@ def aperture_weights(
         for k in range(begin, end):
             weight_re[k] *= scale
             weight_im[k] *= scale
-    return delay, weight_re, weight_im
 
 
 @kernel
@@ -130,16 +133,15 @@ def sample_index(
     delay: Float32,
     transmit_delay: Float32,
     channel_shape: tuple[int, int, int, int],
-) -> tuple[NDArray[np.int32], Float32]:
+    index: NDArray[np.int32],
+    fraction: Float32,
+) -> None:
     """Where the two samples of each entry are in a channel block, and how far between them.
 
-    An echo outside the record points at the padding element, which is zero. The index goes on with
-    :data:`AHEAD` zeros.
+    An echo outside the record points at the padding element, which is zero.
     """
     n_samples, n_rows, _, lanes = channel_shape
     last = np.float32(n_samples - 1)
-    index = np.zeros(start[-1] + AHEAD, np.int32)
-    fraction = np.empty(start[-1], np.float32)
     for p in range(first.size):
         for k in range(start[p], start[p + 1]):
             position = delay[k] + transmit_delay[p]
@@ -149,7 +151,6 @@ def sample_index(
                 element = first[p] + k - start[p]
                 fraction[k] = position - np.float32(row)
             index[k] = (row * n_rows + element) * 2 * lanes
-    return index, fraction
 
 
 @kernel
@@ -157,7 +158,6 @@ def _sum_lanes(
     data: Float32,
     row_step: int,
     lanes: int,
-    first: int,
     pixels: tuple[int, int],
     start: NDArray[np.int64],
     index: NDArray[np.int32],
@@ -168,33 +168,32 @@ def _sum_lanes(
     flat: Float32,
     zero: Any,
 ) -> None:
-    """Beamform some pixels in the lanes from ``first`` on, as many as ``zero`` holds.
+    """Beamform some pixels in the first lanes, as many as ``zero`` holds.
 
     A row, both planes of a sample, is weighed as a whole by the real and by the imaginary parts;
     which plane a product belongs to is left for the end.
     """
     for p in range(pixels[0], pixels[1]):
-        # Slices, so that no index can be negative and the loop stays free of that check.
-        at = index[start[p] : start[p + 1] + AHEAD]
-        share = fraction[start[p] : start[p + 1]]
-        w_re = weight_re[start[p] : start[p + 1]]
-        w_im = weight_im[start[p] : start[p + 1]]
-        by_re = by_im = zero
-        for k in range(share.size):
-            position = np.int64(at[k]) + first
-            # Samples that a later depth needs come from far away: ask for them early.
-            ahead = np.int64(at[k + AHEAD]) + first + 2 * row_step
+        # Without a sign no index can be negative, and the loops stay free of that check.
+        begin, end = np.uint64(start[p]), np.uint64(start[p + 1])
+        # Samples that a later depth needs come from far away: ask early, where an aperture begins.
+        # The pixels of a line then ask for most elements, and a whole aperture would take longer.
+        for k in range(begin, min(begin + _EDGE, end)):
+            ahead = np.int64(index[k]) + _AHEAD * row_step
             prefetch(data, ahead)
             prefetch(data, ahead + LANES)
+        by_re = by_im = zero
+        for k in range(begin, end):
+            position = np.int64(index[k])
             row = load_row(data, position, lanes, zero)
             later = load_row(data, position + row_step, lanes, zero)
-            row = add_scaled(share[k], difference(later, row), row)
-            by_re = add_scaled(w_re[k], row, by_re)
-            by_im = add_scaled(w_im[k], row, by_im)
+            row = add_scaled(fraction[k], difference(later, row), row)
+            by_re = add_scaled(weight_re[k], row, by_re)
+            by_im = add_scaled(weight_im[k], row, by_im)
         turn_re, turn_im = turn[0, p], turn[1, p]
         straight = add_scaled(turn_re, by_re, add_scaled(-turn_im, by_im, zero))
         crossed = add_scaled(turn_re, by_im, add_scaled(turn_im, by_re, zero))
-        store_row(flat, p * 2 * lanes + first, lanes, add_turned(straight, crossed))
+        store_row(flat, p * 2 * lanes, lanes, add_turned(straight, crossed))
 
 
 @kernel
@@ -208,10 +207,7 @@ def delay_and_sum(
     turn: Float32,
     out: Float32,
 ) -> None:
-    """Sum the echoes of every pixel over its aperture, for all lanes at once.
-
-    ``index`` holds :data:`AHEAD` more than the entries.
-    """
+    """Sum the echoes of every pixel over its aperture, for all lanes at once."""
     _, n_rows, _, lanes = channel.shape
     row_step = n_rows * 2 * lanes
     data = channel.reshape(-1)
@@ -223,14 +219,15 @@ def delay_and_sum(
         # Lanes that fit the registers; the part of the table for one depth stays in the cache.
         for first in range(0, lanes, LANES):
             n_left = lanes - first
+            samples, image = data[first:], flat[first:]
             if n_left >= 16:
-                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(4))
+                _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(4))
             elif n_left == 12:
-                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(3))
+                _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(3))
             elif n_left == 8:
-                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(2))
+                _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(2))
             else:
-                _sum_lanes(data, row_step, lanes, first, pixels, *entries, flat, zero_row(1))
+                _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(1))
 
 
 @kernel
