@@ -483,3 +483,10 @@ def test_processing_goes_on_without_the_programs_own_network(capsys, tmp_path, m
     assert main(["process", *source, "-o", str(output)]) == 0
     assert output.is_file()
     assert "folds are found by continuity" in capsys.readouterr().err
+
+
+def test_the_thread_keeps_its_smallest_numbers(segmenter):
+    # A runtime that turns subnormal numbers off does so for all that its thread does next.
+    ask(segmenter)
+    smallest = np.array([5e-324])
+    assert (2.0 * smallest)[0] > 0.0

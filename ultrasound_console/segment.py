@@ -229,7 +229,6 @@ def _open(content: bytes, *, on_gpu: bool) -> _Session:
     options.log_severity_level = _SILENT
     # The calling thread computes alone: the other stages need theirs.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
     providers: list[Any] = ["CPUExecutionProvider"]
     if on_gpu:
         if _CUDA not in onnxruntime.get_available_providers():
