@@ -104,9 +104,9 @@ def test_what_does_not_look_like_blood_is_left_alone() -> None:
     posterior = _posterior(np.ones(SHAPE, np.int64), 0.9)
     posterior[:15, :, 7] = 0.2
     found = agreement.agree(np.zeros(SHAPE, np.float32), coherence, flow, posterior)
-    assert found.abstained[:15].all()
+    assert found.abstained[:10].all()  # further down there is flow around
     assert not found.abstained[15:].any()
-    assert not found.fold[:15].any()
+    assert not found.fold[:10].any()
     assert (found.fold[15:] == 1).all()
     assert "blood" in found.notes[0]
 
@@ -166,6 +166,7 @@ def test_folds_and_confidence_are_those_of_array_code(seed: int) -> None:
     found = agreement.agree(velocity, coherence, flow, posterior)
     sure = tempered.max(axis=1) / tempered.sum(axis=1)
     np.testing.assert_allclose(found.confidence[i, j], sure, rtol=2e-5)
-    left = (sure < 0.4) | (posterior[i, j, 7] < 0.5)
+    heard = histogram[..., 3:].sum(axis=-1)[i // 2, j // 2]
+    left = (sure < 0.4) | ((posterior[i, j, 7] < 0.5) & (heard < 0.6))
     np.testing.assert_array_equal(found.abstained[i, j], left)
     np.testing.assert_array_equal(found.fold[i, j], np.where(left, 0, chosen - 3))

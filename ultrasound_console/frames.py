@@ -219,6 +219,8 @@ class DopplerFrame(_Frozen):
         where the network sees it.
     status : uint8
         :class:`Status` of each pixel.
+    bloodless : bool, or None
+        Where a pixel was left alone because it does not look like blood; None where nobody asked.
     bmode_reference_db, noise_floor_db : float
         Levels that the planes are relative to; they follow the picture slowly from frame to frame.
     truth_m_s, vessel_mask : float32 and bool, or None
@@ -254,6 +256,7 @@ class DopplerFrame(_Frozen):
     vessel_mask: NDArray[np.bool_] | None = None
     score: FrameScore | None = None
     frequency_factor: Float32 | None = None
+    bloodless: NDArray[np.bool_] | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -30,13 +30,15 @@ _COARSE = np.exp(-0.5 * np.arange(-3, 4) ** 2)
 _WINDOW = (_COARSE / _COARSE.sum()).astype(np.float32)
 # What a pixel of which the network is certain counts, in pixels of border.
 _NETWORK = 0.4
-# A component whose fold leads by less pixels of border than this has none.
-_LEAST_LEAD = 1.0
+# A component whose fold leads by less than this share of all it could has none: what is joined
+# there is in doubt as well.
+_LEAST_LEAD = 0.3
 _NO_FOLD = 99
-# Pixels are left as measured below these. Measured on scenes of picture level: the second takes
-# five of six false folds off what is no blood, and one right fold in ten thousand.
+# Pixels are left as measured below these; the second only where there is no flow around.
 _LEAST_CONFIDENCE = 0.4
 _LEAST_LUMEN = 0.5
+NOTE = "de-aliasing: "
+"""What notes on pixels left as measured begin with."""
 # A note is due when more than this share of the flow is left alone.
 _NOTED_SHARE = 0.1
 
@@ -69,14 +71,17 @@ def agree(
     flow = np.require(flow, np.bool_, ["C", "W"])
     fold, confidence = aligned_zeros(flow.shape, np.int8), aligned_zeros(flow.shape)
     abstained = aligned_zeros(flow.shape, np.bool_)
+    bloodless = aligned_zeros(flow.shape, np.bool_)
     weight = np.add(coherence, np.float32(LEAST_WEIGHT), out=aligned_empty(flow.shape))
     merged = merge(velocity, weight, flow)
     if merged is None:
-        return Unwrapped(fold, confidence, abstained, ())
+        return Unwrapped(fold, confidence, abstained, (), bloodless)
     cost = merged.no_cost()
     evidence.posterior_costs(posterior, weight, merged.labels, _NETWORK, cost)
     fold_of, lead = merged.settled(cost)
-    fold_of[lead[merged.number] < _LEAST_LEAD] = _NO_FOLD
+    # Probabilities add up to one: the costs of a region, to what its pixels count.
+    most = np.bincount(merged.number, -cost.sum(axis=1))
+    fold_of[(lead < _LEAST_LEAD * most)[merged.number]] = _NO_FOLD
 
     n_rows, n_lines = (-(-n // kernels.SIDE) for n in flow.shape)
     mixed = aligned_empty((n_rows, n_lines, kernels.N_BINS))
@@ -97,7 +102,6 @@ def agree(
     )
     n_unsure, n_bloodless = kernels.decide(
         velocity,
-        coherence,
         flow,
         posterior,
         _WINDOW,
@@ -109,13 +113,12 @@ def agree(
         fold,
         confidence,
         abstained,
+        bloodless,
     )
     n_flow = int(np.count_nonzero(flow))
     notes = []
     if n_unsure > _NOTED_SHARE * n_flow:
-        notes.append(f"de-aliasing: {n_unsure / n_flow:.0%} of the flow left as measured: unsure")
+        notes.append(f"{NOTE}{n_unsure / n_flow:.0%} of the flow left as measured: unsure")
     if n_bloodless > _NOTED_SHARE * n_flow:
-        notes.append(
-            f"de-aliasing: {n_bloodless / n_flow:.0%} of the colour does not look like blood"
-        )
-    return Unwrapped(fold, confidence, abstained, tuple(notes))
+        notes.append(f"{NOTE}{n_bloodless / n_flow:.0%} of the colour does not look like blood")
+    return Unwrapped(fold, confidence, abstained, tuple(notes), bloodless)

@@ -26,12 +26,15 @@ _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 # Bin of -v_N in fold -3: as many below it as the votes are spread.
 _FIRST = np.float32(5.0)
 _LAST = 6
+_LOWEST = 3  # what ran over from the cell before lies below it
 # What is left to a fold that nobody near speaks for, and to one the network excludes.
 _LEAST_VOTE = np.float32(4e-4)
 _LEAST = np.float32(1e-4)
 _LEAST_WEIGHT = np.float32(0.02)
 # Coherence below which regions do not count, and the inverse of the range to where only they do.
 _NO_TRUST, _TRUST_SLOPE = np.float32(0.3), np.float32(1.0 / 0.3)
+# Votes in a cell, of four that it could have, below which there is no flow around.
+_LONELY = np.float32(0.6)
 
 
 @reordered
@@ -134,7 +137,6 @@ def vote(
 @reordered
 def decide(
     velocity: Float32,
-    coherence: Float32,
     flow: Bool,
     posterior: Float32,
     window: Float32,
@@ -146,12 +148,13 @@ def decide(
     fold: NDArray[np.int8],
     confidence: Float32,
     abstained: Bool,
+    bloodless: Bool,
 ) -> tuple[int, int]:
     """Weigh the folds of each flow pixel with the votes around it; take the likeliest, if any.
 
     Parameters
     ----------
-    velocity, coherence : (n_depths, n_lines) float32
+    velocity : (n_depths, n_lines) float32
     flow : (n_depths, n_lines) bool
     posterior : (n_depths, n_lines, 8) float32
     window : (2 n + 1,) float32
@@ -162,7 +165,7 @@ def decide(
         A pixel with less than either is left as measured.
     total : (n_cell_lines, N_BINS) float32
         To work in.
-    fold, confidence, abstained : (n_depths, n_lines)
+    fold, confidence, abstained, bloodless : (n_depths, n_lines)
         Zeros; the results go where there is flow.
 
     Returns
@@ -174,6 +177,7 @@ def decide(
     n_cell_rows = mixed.shape[0]
     half = window.size // 2
     votes, chances = total.reshape(-1), posterior.reshape(-1)
+    heard = np.empty(total.shape[0], np.float32)
     n_unsure = n_bloodless = 0
     for row in range(n_cell_rows):
         if not busy[row]:
@@ -185,10 +189,15 @@ def decide(
                 source = mixed[q].reshape(-1)
                 for k in range(votes.size):
                     votes[k] += share * source[k]
+        for cell in range(heard.size):
+            heard[cell] = _ZERO
+            for b in range(_LOWEST, N_BINS):
+                heard[cell] += total[cell, b]
         for i in range(SIDE * row, min(n_rows, SIDE * row + SIDE)):
             for j in range(n_columns):
                 if not flow[i, j]:
                     continue
+                is_lonely = heard[j // SIDE] < _LONELY
                 place = _TWO * velocity[i, j] + _FIRST
                 lower = min(int(place), _LAST)
                 part = place - np.float32(lower)
@@ -204,13 +213,12 @@ def decide(
                     if tempered > most:
                         best, most = n, tempered
                 confidence[i, j] = most / everything
-                # Tissue that moves and noise have little coherence behind the wall filter.
-                blood = max(chances[at + LUMEN], trust(coherence[i, j]))
-                bloodless = blood < least_lumen
-                if bloodless or confidence[i, j] < least_confidence:
+                looks_other = is_lonely and chances[at + LUMEN] < least_lumen
+                if looks_other or confidence[i, j] < least_confidence:
                     abstained[i, j] = True
-                    n_bloodless += bloodless
-                    n_unsure += not bloodless
+                    bloodless[i, j] = looks_other
+                    n_bloodless += looks_other
+                    n_unsure += not looks_other
                 else:
                     fold[i, j] = best - N_FOLDS // 2
     return n_unsure, n_bloodless

@@ -81,12 +81,15 @@ class Unwrapped:
         Left as measured, because the evidence conflicts.
     notes : tuple of str
         Why regions were left alone, in sentences.
+    bloodless : bool, or None
+        Those of the pixels left alone that do not look like blood, where that was asked.
     """
 
     fold: NDArray[np.int8]
     confidence: NDArray[np.float32]
     abstained: NDArray[np.bool_]
     notes: tuple[str, ...]
+    bloodless: NDArray[np.bool_] | None = None
 
 
 def unwrap(

@@ -170,6 +170,7 @@ def doppler(
         bmode_reference_db=reference_db,
         noise_floor_db=floor_db,
         frequency_factor=factor,
+        bloodless=solved.bloodless,
         stage_seconds={**estimates.stage_seconds, **watch.seconds},
         notes=tuple(notes),
     )

@@ -20,6 +20,7 @@ from .scores import (
     PEAKS,
     REVERSAL,
     UNALIASED,
+    WITHIN,
     Case,
     Found,
     Scores,
@@ -159,7 +160,9 @@ def _single_frames(scores: Scores) -> Iterator[Target]:
         name = between("coherence", low, high)
         yield Target(f"wrong folds, {name}", groups[name].wrong_share, limit)
     yield Target("wrong folds among the surest 90 %", scores.surest(0.9), 0.015)
+    yield Target(f"the same, {WITHIN}", scores.surest(0.9, within=True))
     yield Target("alias IoU", groups[ALL].alias_iou, 0.95, at_least=True, unit="")
+    yield Target(f"alias IoU, {WITHIN}", groups[WITHIN].alias_iou, unit="")
     name = f"alias IoU, {COHERENT}"
     yield Target(name, groups[COHERENT].alias_iou, 0.98, at_least=True, unit="")
     yield Target(f"false correction, {REVERSAL}", groups[REVERSAL].false_share, 0.005)

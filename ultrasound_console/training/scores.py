@@ -32,6 +32,7 @@ N_SPEEDS = 14
 
 ALL, BLIND, FLOW, COHERENT = "all", "blind speeds", "shown as flow", "coherence from 0.4"
 REVERSAL, UNALIASED = "flow both ways", "frames without aliasing"
+WITHIN = "frame peak up to 5"
 
 # Flow both ways: as much of the lumen as this, at this speed in v_N, goes either way.
 _LEAST_REVERSED, _REVERSED_SPEED = 0.02, 0.2
@@ -112,6 +113,8 @@ class Scores:
         In steps of SPEED_STEP, the last one open.
     coverage : tuple of (share, wrong share)
         Wrong folds among the surest pixels; empty without a confidence.
+    coverage_within : tuple of (share, wrong share)
+        The same of the frames that stay below 5 v_N.
     reliability : tuple of (confidence, share of right folds, n_pixels)
         Of the pixels where a fold is claimed, by their confidence.
     calibration_error : float
@@ -126,14 +129,16 @@ class Scores:
     groups: Mapping[str, Counts]
     speeds: tuple[Counts, ...]
     coverage: tuple[tuple[float, float], ...]
+    coverage_within: tuple[tuple[float, float], ...]
     reliability: tuple[tuple[float, float, int], ...]
     calibration_error: float
     claimed_share: float
     lock_in: int
 
-    def surest(self, share: float) -> float:
+    def surest(self, share: float, *, within: bool = False) -> float:
         """Share of wrong folds among the surest pixels; NaN without a confidence."""
-        return min(self.coverage, key=lambda point: abs(point[0] - share), default=(0, math.nan))[1]
+        points = self.coverage_within if within else self.coverage
+        return min(points, key=lambda point: abs(point[0] - share), default=(0, math.nan))[1]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain figures, for JSON; a figure that does not exist is None."""
@@ -228,6 +233,7 @@ class Tally:
         peak = np.array([label.peak for label in self._frames])
         for low, high in pairwise(PEAKS):
             yield between("frame peak", low, high), ((low <= peak) & (peak < high))[frame]
+        yield WITHIN, (peak < 5.0)[frame]
         for low, high in pairwise(SPEEDS):
             yield between("|v|", low, high), (low <= speed) & (speed < high)
         for low, high in pairwise(COHERENCES):
@@ -338,13 +344,16 @@ class _Method:
         counts = {ALL: everywhere, BLIND: blind}
         counts |= {name: counted(where)[0] for name, where in groups.items() if name != ALL}
         wrong, claimed = mine["error"] != 0, mine["claimed"]
-        confidence = mine["confidence"]
+        confidence, within = mine["confidence"], groups[WITHIN]
         known = self._has_confidence
         bins = reliability(confidence[claimed], ~wrong[claimed]) if known else ()
         return Scores(
             groups=counts,
             speeds=tuple(counted(where)[0] for where in speeds),
             coverage=coverage(confidence, wrong) if known else (),
+            coverage_within=coverage(confidence[within], wrong[within])
+            if known and within.any()
+            else (),
             reliability=bins,
             calibration_error=calibration_error(bins),
             claimed_share=float(np.mean(claimed)),
