@@ -24,9 +24,11 @@ from skimage.restoration import unwrap_phase
 
 from ultrasound_console.accuracy import true_fold
 from ultrasound_console.frames import Status
+from ultrasound_console.segment import Segmenter
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ULTRASOUND_CONSOLE_DATA", ROOT.parent / "shared" / "data"))
+NETWORK = Segmenter()
 CYCLE = ("simulated:femoral-bifurcation", {"n_frames": 27})
 
 
@@ -44,7 +46,7 @@ def disc_figures():
             )
         for divisor in (2, 3, 4, 5, 6):
             changes = DISC | {"wall_filter": wall_filter, "prf_hz": 10e3 / divisor}
-            (frame,) = frames_of(DATA / "PWI_disk.mat", **changes)
+            (frame,) = frames_of(DATA / "PWI_disk.mat", segmenter=NETWORK, **changes)
             counts = scored_against(frame, full.velocity_m_s, inside)
             print(
                 f"  {wall_filter:13} PRF / {divisor}, {frame.acquisition.n_pulses:2} pulses: "
@@ -76,11 +78,14 @@ def simulated_figures():
     print("simulated probe, lumen eroded by 0.5 mm, all pixels; wrong folds in percent")
     for scene, where in (TUBE, SYSTOLE, JET, CYCLE):
         for ratio in (0.9, 1.5, 3.0):
-            frames = frames_of(scene, **where, prf_hz=prf_for(scene, ratio, **where))
+            where_prf = where | {"prf_hz": prf_for(scene, ratio, **where)}
+            frames = frames_of(scene, segmenter=NETWORK, **where_prf)
             counts, others = scored(frames), rivals(frames)
+            continuity = scored(frames_of(scene, **where_prf))
             print(
                 f"  {scene.partition(':')[2]:22} {len(frames):2} frames, |v| <= {ratio} v_N: "
                 f"raw {others[0]:.2f}, skimage {others[1]:.2f}, region-dealias {others[2]:.2f}, "
+                f"continuity {100 * continuity.wrong_share:.2f}, "
                 f"here {100 * counts.wrong_share:.2f} "
                 f"(abstained {100 * counts.abstained_share:.2f}); rms / v_N "
                 f"{counts.corrected_rms_nyquist:.3f}, oracle {counts.oracle_rms_nyquist:.3f}"

@@ -15,8 +15,8 @@ DISC = {"wall_filter": "none", "ensemble": 0}
 ROTATION_RAD_S = -60.8
 
 
-def frames_of(name, n_frames=1, skip=0, **changes):
-    """Frames of a source through the pipeline, in order."""
+def frames_of(name, n_frames=1, skip=0, segmenter=None, **changes):
+    """Frames of a source through the pipeline, in order; by continuity without a network."""
     source = open_source(str(name), real_time=False)
     start = source.defaults(Settings().acquisition)
     settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
@@ -26,7 +26,8 @@ def frames_of(name, n_frames=1, skip=0, **changes):
     for index in range(skip + n_frames):
         frame = source.read(60.0)
         if index >= skip:
-            previous = doppler(form(frame, settings.processing), settings.processing, previous)
+            formed = form(frame, settings.processing)
+            previous = doppler(formed, settings.processing, previous, segmenter)
             frames.append(previous)
     source.close()
     return frames

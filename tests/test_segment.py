@@ -81,7 +81,7 @@ def test_kernels_repeat_the_array_code(n_depths, n_lines, seed, with_previous):
 def test_the_posterior_is_the_softmax_of_what_the_session_says(segmenter):
     onnxruntime = pytest.importorskip("onnxruntime")
     session = onnxruntime.InferenceSession(
-        str(assets.model(segment.MODEL)), providers=["CPUExecutionProvider"]
+        str(assets.model(segmenter.name)), providers=["CPUExecutionProvider"]
     )
     for seed, shape in enumerate([SHAPE, (32, 64), SHAPE, (33, 65)]):
         planes, maps = pictures(shape, seed)
@@ -143,24 +143,29 @@ def test_a_picture_takes_no_new_memory(segmenter):
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """A copy of the program's own model and of the list beside it."""
-    for name in (segment.MODEL, assets.CHECKSUMS):
+    """A copy of the program's own models and of the list beside them; the processor is quick."""
+    for name in (segment.MODEL, segment.INT8_MODEL, assets.CHECKSUMS):
         shutil.copy(assets.model(name), tmp_path)
+    monkeypatch.setattr(segment, "_has_dot_products", lambda: True)
     monkeypatch.setattr(assets, "_folder", lambda kind: tmp_path)
     return tmp_path
 
 
+@pytest.mark.parametrize("name", [segment.MODEL, segment.INT8_MODEL])
 @pytest.mark.parametrize("change", ["model", "list", "no list"])
-def test_a_model_that_is_not_the_listed_one_is_refused(models, change):
+def test_a_model_that_is_not_the_listed_one_is_refused(models, name, change):
     Segmenter()
+    sums = models / assets.CHECKSUMS
     if change == "model":
-        with (models / segment.MODEL).open("ab") as file:
+        with (models / name).open("ab") as file:
             file.write(b"\0")
     elif change == "list":
-        (models / assets.CHECKSUMS).write_text(f"{'0' * 64}  {segment.MODEL}\n")
+        wrong = assets.checksums(models) | {name: "0" * 64}
+        sums.write_text("".join(f"{digest}  {file}\n" for file, digest in wrong.items()))
     else:
-        (models / assets.CHECKSUMS).unlink()
-    with pytest.raises(AssetError, match=r"folds\.onnx: not the file that SHA256SUMS names"):
+        sums.unlink()
+        name = segment.MODEL
+    with pytest.raises(AssetError, match=f"{name}: not the file that SHA256SUMS names"):
         Segmenter()
 
 
@@ -272,6 +277,48 @@ def test_without_a_gpu_the_cpu_answers_and_it_is_said(segmenter, monkeypatch):
     assert segmenter.note == ""
 
 
+@pytest.mark.parametrize("quick", [True, False])
+def test_each_device_gets_the_model_that_suits_it(models, monkeypatch, quick):
+    opened = []
+
+    def open_(content, *, on_gpu):
+        names = {(models / name).read_bytes(): name for name in assets.checksums(models)}
+        opened.append((names[content], on_gpu))
+        return open_on_cpu(content, on_gpu=False)
+
+    open_on_cpu = segment._open
+    monkeypatch.setattr(segment, "missing_gpu", lambda: "")
+    monkeypatch.setattr(segment, "_open", open_)
+    monkeypatch.setattr(segment, "_has_dot_products", lambda: quick)
+    on_cpu = "folds-int8.onnx" if quick else "folds.onnx"
+    segmenter = Segmenter()
+    assert segmenter.name == on_cpu
+    segmenter.wants_gpu = True
+    ask(segmenter)
+    assert segmenter.name == "folds.onnx"
+    assert opened == [(on_cpu, False), ("folds.onnx", True)]
+    opened.clear()
+    own = models / "own.onnx"
+    shutil.copy(models / segment.MODEL, own)
+    assert Segmenter(own).name == "own.onnx"
+    assert opened == [("folds.onnx", False)]
+
+
+@pytest.mark.parametrize(
+    ("processor", "quick"),
+    [
+        ({}, False),
+        ({"avx2": True, "avx512f": True, "avx512vnni": False}, False),
+        ({"avx2": True, "avxvnni": True}, True),
+        ({"avx512vnni": True}, True),
+        ({"neon": True, "dotprod": True}, True),
+    ],
+)
+def test_eight_bits_are_for_processors_with_instructions_for_them(monkeypatch, processor, quick):
+    monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: processor)
+    assert segment._has_dot_products() is quick
+
+
 class OnGpu:
     """A session of the CPU that passes for one of a GPU, until it fails."""
 
@@ -296,7 +343,7 @@ def test_no_picture_is_lost_with_the_gpu(monkeypatch):
     open_on_cpu = segment._open
     monkeypatch.setattr(segment, "missing_gpu", lambda: "")
     monkeypatch.setattr(segment, "_open", open_)
-    segmenter = Segmenter()
+    segmenter = Segmenter(assets.model(segment.MODEL))
     expected = [ask(segmenter, seed=seed) for seed in range(5)]
     segmenter.wants_gpu = True
     devices = []

@@ -1,5 +1,6 @@
 """Training: batches, the network and its ONNX file, a few steps, and going on after a stop."""
 
+import collections
 import csv
 import dataclasses
 import subprocess
@@ -8,15 +9,19 @@ import sys
 import numpy as np
 import pytest
 
+from ultrasound_console import assets
 from ultrasound_console.__main__ import main
 from ultrasound_console.dsp import features
 from ultrasound_console.training import batches, dataset
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
-pytest.importorskip("onnx", reason="needs the extra 'train'")
+onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 from ultrasound_console.training import train as training  # noqa: E402
 from ultrasound_console.training.network import FoldNet, export_onnx  # noqa: E402
+from ultrasound_console.training.quantised import main as quantise_command  # noqa: E402
+from ultrasound_console.training.quantised import quantise  # noqa: E402
 
 SHAPE = (64, 64)
 
@@ -110,7 +115,6 @@ def test_mirrored_flow_mirrors_evidence(frames_folder):
 
 @pytest.mark.parametrize("shape", [(32, 64), (160, 96)])
 def test_the_onnx_file_says_what_the_network_says(tmp_path, shape):
-    onnxruntime = pytest.importorskip("onnxruntime")
     torch.manual_seed(1)
     network = FoldNet()
     # Statistics that are not those of a fresh network.
@@ -130,6 +134,73 @@ def test_the_onnx_file_says_what_the_network_says(tmp_path, shape):
     assert found.shape == (2, 8, *shape)
     np.testing.assert_allclose(found, wanted, atol=1e-4)
     assert np.abs(wanted).max() > 0.1
+
+
+@pytest.fixture(scope="module")
+def quantised(frames_folder, tmp_path_factory):
+    """The program's own model in eight bits, by a few frames."""
+    path = tmp_path_factory.mktemp("quantised") / "int8.onnx"
+    shards = dataset.Shards(frames_folder / "frames", frames_folder / "chain")
+    quantise(assets.model(training.MODEL), shards, path)
+    return path
+
+
+def logits_of(model, frames):
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    planes, evidence = batches.inputs_of(frames)
+    (logits,) = session.run(None, {features.PLANES: planes, features.EVIDENCE: evidence})
+    return np.moveaxis(logits[:, :7], 1, -1)
+
+
+def test_eight_bits_find_the_folds_that_the_trained_network_finds(frames_folder, quantised):
+    frames = dataset.Shards(frames_folder / "held-out").take(range(8))
+    inside = batches.labels_of(frames) != batches.OUTSIDE
+    logits = logits_of(assets.model(training.MODEL), frames)[inside]
+    second, first = np.sort(logits, axis=-1)[:, -2:].T
+    clear = first - second > 1.0
+    expected = logits.argmax(axis=-1)
+    assert np.ptp(expected[clear]) > 2
+    for model in (quantised, assets.model(training.INT8_MODEL)):
+        rounded = logits_of(model, frames)[inside]
+        found = rounded.argmax(axis=-1)
+        assert np.mean(found[clear] == expected[clear]) > 0.99
+        assert np.mean(found == expected) > 0.95
+        assert 0.01 < np.abs(rounded - logits).mean() < 0.3
+
+
+def test_between_the_ends_everything_is_in_eight_bits(quantised, tmp_path):
+    # What ONNX Runtime cannot put together it computes in float32 between two conversions.
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3  # it warns that such a file is for this machine
+    onnxruntime.InferenceSession(str(quantised), options, providers=["CPUExecutionProvider"])
+    nodes = onnx.load(options.optimized_model_filepath).graph.node
+    n_of = collections.Counter(node.op_type for node in nodes)
+    assert (n_of["Conv"], n_of["QLinearConv"], n_of["ConvTranspose"]) == (1, 21, 1)
+    assert (n_of["QuantizeLinear"], n_of["DequantizeLinear"]) == (2, 1)
+
+
+def test_the_command_makes_the_same_file_again(frames_folder, quantised, tmp_path):
+    path = tmp_path / "again.onnx"
+    folders = [str(frames_folder / name) for name in ("frames", "chain")]
+    flags = [str(assets.model(training.MODEL)), "--frames", *folders, "--out", str(path)]
+    assert quantise_command(flags) == 0
+    assert path.read_bytes() == quantised.read_bytes()
+    assert quantise_command([*flags, "--seed", "1"]) == 0
+    assert path.read_bytes() != quantised.read_bytes()
+    assert [item.name for item in tmp_path.iterdir()] == ["again.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("model", "frames", "told"),
+    [("none.onnx", ".", "no file none.onnx"), (assets.model(training.MODEL), "none", "none")],
+)
+def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys, model, frames, told):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        quantise_command([str(model), "--frames", frames, "--out", "int8.onnx"])
+    assert told in capsys.readouterr().err.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
 
 
 def test_loss_prefers_the_truth():
@@ -152,7 +223,8 @@ def test_a_few_steps_lower_the_loss_and_a_stopped_run_goes_on_as_if_it_had_not(p
     # Half of each batch comes from the whole signal chain.
     longer = dataclasses.replace(plan, n_steps=24, n_chain_scenes=2)
     model = training.train(longer)
-    assert model.is_file()
+    in_eight_bits = plan.folder / training.INT8_MODEL
+    assert 0 < in_eight_bits.stat().st_size < model.stat().st_size / 2
     assert (plan.folder / training.PLOT).stat().st_size > 1000
     with (plan.folder / training.LOG).open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]

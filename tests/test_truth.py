@@ -18,6 +18,12 @@ from known_truth import (
 
 from ultrasound_console.accuracy import true_fold
 from ultrasound_console.frames import Status
+from ultrasound_console.segment import Segmenter
+
+
+@pytest.fixture(scope="module", params=["continuity", "network"])
+def segmenter(request):
+    return Segmenter() if request.param == "network" else None
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +50,13 @@ def test_the_format_makes_no_difference(disc, data_folder, name):
     np.testing.assert_allclose(other.velocity_m_s[inside], frame.velocity_m_s[inside], atol=1e-5)
 
 
-@pytest.mark.parametrize(("divisor", "limit"), [(2, 0.01), (3, 0.01), (4, 0.01), (5, 0.03)])
-def test_folds_of_the_thinned_disc(disc, data_folder, divisor, limit):
+@pytest.mark.parametrize(
+    ("divisor", "limit"), [(2, 0.005), (3, 0.005), (4, 0.005), (5, 0.02), (6, 0.02)]
+)
+def test_folds_of_the_thinned_disc(disc, data_folder, divisor, limit, segmenter):
     frame, inside, _ = disc
-    (thinned,) = frames_of(data_folder / "PWI_disk.mat", **DISC, prf_hz=10e3 / divisor)
+    thin = DISC | {"prf_hz": 10e3 / divisor}
+    (thinned,) = frames_of(data_folder / "PWI_disk.mat", segmenter=segmenter, **thin)
     assert thinned.nyquist_velocity_m_s == pytest.approx(0.74 / divisor)
     counts = scored_against(thinned, frame.velocity_m_s, inside)
     assert counts.aliased_share > 0.15
@@ -66,15 +75,17 @@ def test_velocity_of_the_simulated_probe(scene, where):
 
 
 @pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, JET])
-def test_folds_up_to_one_and_a_half_nyquist(scene, where):
-    counts = scored(frames_of(scene, **where, prf_hz=prf_for(scene, 1.5, **where)))
+def test_folds_up_to_one_and_a_half_nyquist(scene, where, segmenter):
+    prf_hz = prf_for(scene, 1.5, **where)
+    counts = scored(frames_of(scene, **where, segmenter=segmenter, prf_hz=prf_hz))
     assert counts.aliased_share > 0.01  # in the stenosis a small spot in the throat
     assert counts.wrong_share <= 0.03
 
 
-def wrong_here_and_by_region_merging(scene, where):
+def wrong_here_and_by_region_merging(scene, where, segmenter):
     region_dealias = pytest.importorskip("region_dealias")
-    frames = frames_of(scene, **where, prf_hz=prf_for(scene, 3.0, **where))
+    prf_hz = prf_for(scene, 3.0, **where)
+    frames = frames_of(scene, **where, segmenter=segmenter, prf_hz=prf_hz)
     theirs = 0
     for frame in frames:
         phase = np.pi * frame.velocity_m_s / frame.nyquist_velocity_m_s
@@ -87,15 +98,16 @@ def wrong_here_and_by_region_merging(scene, where):
 
 @pytest.mark.rivals
 @pytest.mark.parametrize(("scene", "where"), [TUBE, SYSTOLE, JET])
-def test_folds_at_three_nyquist_against_region_merging(scene, where):
-    ours, theirs = wrong_here_and_by_region_merging(scene, where)
+def test_folds_at_three_nyquist_against_region_merging(scene, where, segmenter):
+    ours, theirs = wrong_here_and_by_region_merging(scene, where, segmenter)
     assert ours <= theirs
 
 
 @pytest.mark.rivals
-def test_folds_at_three_nyquist_pooled_against_region_merging():
+def test_folds_at_three_nyquist_pooled_against_region_merging(segmenter):
     counts = [
-        wrong_here_and_by_region_merging(scene, where) for scene, where in (TUBE, SYSTOLE, JET)
+        wrong_here_and_by_region_merging(scene, where, segmenter)
+        for scene, where in (TUBE, SYSTOLE, JET)
     ]
     ours, theirs = np.sum(counts, axis=0)
     assert ours < theirs

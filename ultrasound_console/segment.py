@@ -17,8 +17,8 @@ from .dsp.evidence import CELL, N_FOLDS, cells_of
 
 _log = logging.getLogger(__name__)
 
-MODEL = "folds.onnx"
-"""Model that comes with the program."""
+MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
+"""Models that come with the program: as it was trained, and the same in eight bits."""
 LOGITS = "logits"
 """Name of the output."""
 N_CLASSES = N_FOLDS + 1
@@ -28,6 +28,8 @@ _CHANNELS = {features.PLANES: features.N_PLANES, features.EVIDENCE: features.N_E
 _FLOAT = "tensor(float)"
 _LARGEST_FILE = 256 * 2**20
 _SILENT = 4  # log nothing: what fails is raised, and said by us
+# Instructions that multiply eight-bit numbers and add them up, as LLVM calls them.
+_DOT_PRODUCTS = ("avx512vnni", "avxvnni", "dotprod")
 _CUDA = "CUDAExecutionProvider"
 # Without this it tries all algorithms at each new picture size.
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
@@ -44,12 +46,11 @@ class Segmenter:
     Parameters
     ----------
     path : Path, optional
-        ONNX file; by default that of the program, which must be the one that its folder lists.
+        ONNX file; by default those of the program, which must be the ones that their folder lists:
+        that in eight bits for a CPU with instructions for it, and else the one as trained.
 
     Attributes
     ----------
-    name : str
-        Of the file.
     wants_gpu : bool
         Compute on the GPU, as far as that works.
 
@@ -61,16 +62,26 @@ class Segmenter:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = model(MODEL) if path is None else path
-        self.name = self._path.name
         self.wants_gpu = False
-        self._content = _read(self._path, listed=path is None)
         self._why_no_gpu = ""
+        # By whether it is for the GPU.
+        self._paths = {
+            True: path or model(MODEL),
+            False: path or model(INT8_MODEL if _has_dot_products() else MODEL),
+        }
+        self._contents = {
+            file: _read(file, listed=path is None) for file in dict.fromkeys(self._paths.values())
+        }
         self._sessions: dict[bool, _Session] = {}
         self._bound: _Bound | None = None
         if fault := _fault(self._session(on_gpu=False)):
             raise self._refusal(fault)
         self.prepare((features.STRIDE, features.STRIDE))
+
+    @property
+    def name(self) -> str:
+        """Of the file that it computes with."""
+        return self._paths[self.device == "GPU"].name
 
     @property
     def device(self) -> str:
@@ -165,14 +176,14 @@ class Segmenter:
             self._why_no_gpu = missing_gpu()
             if not self._why_no_gpu:
                 try:
-                    self._sessions[True] = _open(self._content, on_gpu=True)
+                    self._sessions[True] = self._opened(on_gpu=True)
                 except Exception as error:  # noqa: BLE001 - a broken driver may raise anything
                     self._why_no_gpu = reason(error)
         if on_gpu and not self._why_no_gpu:
             return self._sessions[True]
         if False not in self._sessions:
             try:
-                self._sessions[False] = _open(self._content, on_gpu=False)
+                self._sessions[False] = self._opened(on_gpu=False)
             except ImportError as error:
                 raise AssetError(
                     f"ONNX Runtime cannot be loaded: {_first_line(error)}; the command 'doctor' "
@@ -182,8 +193,11 @@ class Segmenter:
                 raise self._refusal(_first_line(error)) from error
         return self._sessions[False]
 
+    def _opened(self, *, on_gpu: bool) -> _Session:
+        return _open(self._contents[self._paths[on_gpu]], on_gpu=on_gpu)
+
     def _refusal(self, fault: str) -> AssetError:
-        return _refusal(self._path, fault)
+        return _refusal(self._paths[False], fault)
 
 
 class _Bound:
@@ -211,6 +225,18 @@ class _Bound:
         if self.on_gpu:  # they travel when they are bound
             self._bind_inputs()
         self._session.run_with_iobinding(self._binding)
+
+
+def _has_dot_products() -> bool:
+    """Whether the processor is quicker with eight bits: with these instructions about twice.
+
+    Without them it may be slower. A clock would know better, but the same processor should find the
+    same folds each time, and a clock may say one thing today and another tomorrow.
+    """
+    from llvmlite import binding
+
+    has = binding.get_host_cpu_features()  # empty where LLVM does not know the processor
+    return any(has.get(feature) for feature in _DOT_PRODUCTS)
 
 
 def _open(content: bytes, *, on_gpu: bool) -> _Session:

@@ -1,5 +1,7 @@
 """Training of the network: by one command, with checkpoints, and the same again with the same seed.
 
+At the end its model is written twice: as it is, and in eight bits.
+
 Every step draws from its own generator, made of the run's seed and the number of the step, so that
 a run that was cut off goes on as if it had not been.
 """
@@ -24,8 +26,9 @@ from .batches import OUTSIDE, Batch, draw, inputs_of, labels_of
 from .dataset import Shards, make_shards
 from .network import N_FOLDS, FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
+from .quantised import quantise
 
-MODEL = "folds.onnx"
+MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 PLOT = "log.png"
@@ -288,7 +291,7 @@ def train(plan: Plan) -> Path:
     Returns
     -------
     Path
-        The model, ``folds.onnx`` in the plan's folder.
+        The model, ``folds.onnx`` in the plan's folder; ``folds-int8.onnx`` lies beside it.
 
     Raises
     ------
@@ -355,7 +358,9 @@ def train(plan: Plan) -> Path:
     finally:
         drawing.shutdown()
         run.save()
-    return plan.folder / MODEL
+    model = plan.folder / MODEL
+    quantise(model, shards, plan.folder / INT8_MODEL, seed=plan.seed)
+    return model
 
 
 def plot(log: Path, path: Path) -> None:
