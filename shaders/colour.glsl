@@ -3,8 +3,9 @@
 #include "bmode.glsl"
 #include "stale.glsl"
 
-// Velocity, power in dB, corrected velocity, status; NEAREST, and clamped to the edge: beyond the
-// outermost samples their values go on.
+// Velocity, power in dB, corrected velocity, state; NEAREST, and clamped to the edge: beyond the
+// outermost samples their values go on. The state is the status, 8 more where the fold is unsure,
+// and behind the point the bandwidth, where the map in use shows it.
 uniform sampler2D u_flow;
 uniform vec4 u_colour_lattice;
 uniform vec3 u_colour_origin;

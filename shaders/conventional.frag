@@ -1,6 +1,5 @@
 // Left panel: velocity as measured, shown between -v_N and v_N around the baseline.
-#include "colour.glsl"
-#include "velocity_map.glsl"
+#include "flow_colour.glsl"
 
 uniform float u_baseline;           // in v_N
 
@@ -12,5 +11,5 @@ void main() {
     float reference = strongest(velocity);
     float step_up = dot(weights, wrapped(velocity - reference)) / dot(weights, vec4(1.0));
     float measured = reference + step_up;
-    gl_FragColor = over_grey(velocity_colour(wrapped(measured - u_baseline) + u_baseline), 1.0);
+    gl_FragColor = over_grey(flow_colour(wrapped(measured - u_baseline) + u_baseline), 1.0);
 }

@@ -1,6 +1,5 @@
 // Right panel: velocity with the folds undone.
-#include "colour.glsl"
-#include "velocity_map.glsl"
+#include "flow_colour.glsl"
 
 void main() {
     sample_flow();
@@ -9,5 +8,5 @@ void main() {
     vec4 velocity = vec4(tap_a.z, tap_b.z, tap_c.z, tap_d.z);
     float reference = strongest(velocity);
     weights *= step(abs(velocity - reference), vec4(1.0));
-    gl_FragColor = over_grey(velocity_colour(dot(weights, velocity) / dot(weights, vec4(1.0))), 1.0);
+    gl_FragColor = over_grey(flow_colour(dot(weights, velocity) / dot(weights, vec4(1.0))), 1.0);
 }

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """With ``-m gpu`` look at its tests only: a machine for computing lacks what others import."""
     is_other = collection_path.name.startswith("test_") and collection_path.name != GPU_TESTS
     return True if config.option.markexpr == "gpu" and is_other else None
+
+
+@pytest.fixture(autouse=True)
+def own_config(monkeypatch, tmp_path_factory):
+    """Keep the presets and the memory of whoever runs the tests out of them."""
+    folder = tmp_path_factory.getbasetemp() / "config" / uuid.uuid4().hex
+    monkeypatch.setenv("ULTRASOUND_CONSOLE_CONFIG", str(folder))
 
 
 @pytest.fixture(scope="session")

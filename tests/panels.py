@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 from ultrasound_console.frames import DopplerFrame, Status
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.render.canvas import PanelCanvas
-from ultrasound_console.render.colour_maps import FOLD_MAP, VELOCITY_MAPS
+from ultrasound_console.render.colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from ultrasound_console.render.view import View
 from ultrasound_console.settings import DisplaySettings
 
@@ -71,7 +71,7 @@ class Model:
     view: View
     display: DisplaySettings
     right_scale_m_s: float = 0.4
-    table: str = "classic"
+    panels: tuple[int, ...] = (0, 1, 2)
 
     def grey(self, x_m: np.ndarray, z_m: np.ndarray) -> np.ndarray:
         grid = self.frame.acquisition.bmode_grid
@@ -89,14 +89,43 @@ class Model:
             inside, np.clip(1 + level_db / self.display.bmode_dynamic_range_db, 0, 1), 0
         )
 
-    def velocity_rgb(self, velocity: np.ndarray, low: float, high: float) -> np.ndarray:
+    def velocity_rgb(
+        self, velocity: np.ndarray, low: float, high: float, disturbed: np.ndarray | float = 0.0
+    ) -> np.ndarray:
         at = np.where(velocity < 0, velocity / -low, velocity / high)
         at = np.clip(-at if self.display.invert else at, -1, 1)
-        table = VELOCITY_MAPS[self.table].astype(float)
+        disturbed = np.asarray(disturbed)[..., None]
+        name = self.display.colour_map
+        calm = self.map_rgb(at, VELOCITY_MAPS["classic" if name == "power" else name])
+        return (1 - disturbed) * calm + disturbed * self.map_rgb(at, DISTURBED_MAP)
+
+    @staticmethod
+    def map_rgb(at: np.ndarray, table: np.ndarray) -> np.ndarray:
         place = 127.5 * (at + 1)
         return np.stack([np.interp(place, np.arange(256), table[:, k]) for k in range(3)], -1)
 
-    def panel(self, panel: int, x_m: np.ndarray, z_m: np.ndarray, stripe: np.ndarray) -> np.ndarray:
+    def flow_rgb(
+        self, velocity: np.ndarray, low: float, high: float, taps: list, weight: np.ndarray
+    ) -> np.ndarray:
+        """Colour of flow whose samples count so much each."""
+
+        def mean(plane: np.ndarray) -> np.ndarray:
+            values = np.stack([plane[tap] for tap in taps]).astype(float)
+            return (weight * values).sum(0) / np.maximum(weight.sum(0), 1e-12)
+
+        if self.display.colour_map == "power":
+            least_db = self.frame.processing.flow_power_db - self.display.colour_gain_db
+            above = np.clip((mean(self.frame.power_db) - least_db) / 30, 0, 1)
+            direction = np.where((velocity < 0) != self.display.invert, -1, 1)
+            return self.map_rgb(direction * above, VELOCITY_MAPS["power"])
+        disturbed = 0.0
+        if self.display.colour_map == "velocity-variance":
+            disturbed = np.clip((mean(self.frame.bandwidth) - 0.2) / 0.6, 0, 1)
+        return self.velocity_rgb(velocity, low, high, disturbed)
+
+    def panel(
+        self, panel: int, x_m: np.ndarray, z_m: np.ndarray, rising: np.ndarray, falling: np.ndarray
+    ) -> np.ndarray:
         frame, display = self.frame, self.display
         grid, nyquist = frame.acquisition.colour_grid, frame.nyquist_velocity_m_s
         grey = self.grey(x_m, z_m)
@@ -139,37 +168,49 @@ class Model:
             reference = np.take_along_axis(velocity, best, 0)
             mean = reference[0] + (weight * wrapped(velocity - reference, nyquist)).sum(0) / total
             mean = wrapped(mean - baseline, nyquist) + baseline
-            colour = self.velocity_rgb(mean, baseline - nyquist, baseline + nyquist)
+            limits = baseline - nyquist, baseline + nyquist
+            colour = self.flow_rgb(mean, *limits, taps, weight)
         elif panel == 1:
             status = np.stack([frame.status[tap] for tap in taps])
+            status = np.take_along_axis(status, best, 0)[0]
+            confidence = np.stack([frame.confidence[tap] for tap in taps])
+            confidence = np.take_along_axis(confidence, best, 0)[0]
             value = np.take_along_axis(corrected, best, 0)[0]
             conventional = wrapped(value - baseline, nyquist) + baseline
             fold = np.clip(np.rint((value - conventional) / (2 * nyquist)), -3, 3).astype(int)
             colour = FOLD_MAP[fold + 3, :3].astype(float)
             opacity *= FOLD_MAP[fold + 3, 3] / 255
-            hatched = stripe & (np.take_along_axis(status, best, 0)[0] == Status.ABSTAINED)
+            left = status == Status.ABSTAINED
+            hatched = left & ((rising < 0.25) | (falling < 0.25))
             colour[hatched] = np.array([0.93, 0.94, 0.96]) * 255
-            opacity[hatched] = display.overlay_opacity
+            shaded = ~left & (confidence < 0.7) & (falling < 0.4) & frame.processing.dealias
+            colour[shaded] *= 0.25
+            opacity[hatched | shaded] = display.overlay_opacity
         else:
             reference = np.take_along_axis(corrected, best, 0)
             weight = weight * (np.abs(corrected - reference) <= nyquist)
             mean = (weight * corrected).sum(0) / np.maximum(weight.sum(0), 1e-12)
-            colour = self.velocity_rgb(mean, -self.right_scale_m_s, self.right_scale_m_s)
+            limits = -self.right_scale_m_s, self.right_scale_m_s
+            if panel == 3:
+                colour = self.velocity_rgb(mean, *limits)
+            else:
+                colour = self.flow_rgb(mean, *limits, taps, weight)
         opacity = np.where(shown, opacity, 0)[..., None]
         return 255 * grey[..., None] * (1 - opacity) + colour * opacity
 
-    def expected(self, panel: int) -> tuple[np.ndarray, np.ndarray]:
+    def expected(self, place: int) -> tuple[np.ndarray, np.ndarray]:
         """Picture, and where it does not hang on a hair (a threshold, an edge)."""
-        rect = self.view.picture_rect(panel)
+        panel, rect = self.panels[place], self.view.picture_rect(place)
         x_min, x_max, z_min, z_max = self.view.window_m
         columns, rows = np.meshgrid(np.arange(rect.width), np.arange(rect.height))
         from_bottom = SIZE[1] - (rect.y + rows)
-        stripe = (columns + rect.x + from_bottom) % 7 / 7 < 0.3
+        rising = (columns + rect.x + from_bottom) % 7 / 7
+        falling = (columns + rect.x - from_bottom + 1) % 7 / 7
         versions = []
         for dx, dy in ((0, 0), (-0.04, -0.03), (0.04, -0.03), (-0.03, 0.04), (0.03, 0.04)):
             x_m = x_min + (columns + 0.5 + dx) / rect.width * (x_max - x_min)
             z_m = z_min + (rows + 0.5 + dy) / rect.height * (z_max - z_min)
-            versions.append(self.panel(panel, x_m, z_m, stripe))
+            versions.append(self.panel(panel, x_m, z_m, rising, falling))
         spread = np.ptp(np.stack(versions), axis=0).max(-1)
         return versions[0], spread < 8
 
@@ -184,9 +225,10 @@ def _indices(grid: ImageGrid, x_m: np.ndarray, z_m: np.ndarray) -> tuple[np.ndar
 
 def compare(canvas: PanelCanvas, model: Model) -> None:
     shot = pixels(canvas)
-    for panel in range(canvas.view.n_panels):
-        rect = canvas.picture_rect(panel)
-        expected, sure = model.expected(panel)
+    assert canvas.panels == model.panels
+    for place, panel in enumerate(model.panels):
+        rect = canvas.picture_rect(place)
+        expected, sure = model.expected(place)
         error = np.abs(shot[rect.y : rect.bottom, rect.x : rect.right] - expected).max(-1)
         assert sure.mean() > 0.9
         assert np.quantile(error[sure], 0.999) <= 2.0, f"panel {panel}"
@@ -197,6 +239,4 @@ def show(canvas: PanelCanvas, frame: DopplerFrame, **display: object) -> Model:
     settings = DisplaySettings(**display)
     canvas.set_display(settings)
     canvas.set_frame(frame)
-    scale = canvas.scale_m_s(2)
-    assert scale is not None
-    return Model(frame, canvas.view, settings, scale[1])
+    return Model(frame, canvas.view, settings, canvas._limits_m_s(frame, 2)[1], canvas.panels)

@@ -76,16 +76,21 @@ def test_confidence_is_higher_where_all_agree_and_low_pixels_are_left_alone(
     assert none.abstained.all()
     assert not none.fold.any()
     assert "unsure" in none.notes[0]
+    assert none.bloodless is not None
+    assert not none.bloodless.any()
 
 
-def test_continuity_carries_a_coherent_vessel_over_what_the_network_gets_wrong() -> None:
-    coherence, flow = _everywhere(0.9)
+@pytest.mark.parametrize("coherence", [0.6, 0.9])
+def test_continuity_carries_a_coherent_vessel_over_what_the_network_gets_wrong(
+    coherence: float,
+) -> None:
+    coherent, flow = _everywhere(coherence)
     speed = np.zeros(SHAPE, np.float32) + np.linspace(0.2, 4.2, SHAPE[1], dtype=np.float32)
     fold = np.rint(speed / 2.0).astype(np.int64)
     said = fold.copy()
     said[:, 30:] = 0  # a whole end of the vessel, of which a network may be sure
     velocity = (speed - 2.0 * fold).astype(np.float32)
-    found = agreement.agree(velocity, coherence, flow, _posterior(said, 0.9))
+    found = agreement.agree(velocity, coherent, flow, _posterior(said, 0.9))
     assert np.array_equal(found.fold, fold)
     assert not found.abstained.any()
 
@@ -103,12 +108,27 @@ def test_what_does_not_look_like_blood_is_left_alone() -> None:
     coherence, flow = _everywhere()
     posterior = _posterior(np.ones(SHAPE, np.int64), 0.9)
     posterior[:15, :, 7] = 0.2
+    posterior[25, 20, 7] = 0.2  # with blood all around
     found = agreement.agree(np.zeros(SHAPE, np.float32), coherence, flow, posterior)
     assert found.abstained[:10].all()  # further down there is flow around
     assert not found.abstained[15:].any()
     assert not found.fold[:10].any()
     assert (found.fold[15:] == 1).all()
     assert "blood" in found.notes[0]
+    assert np.array_equal(found.bloodless, found.abstained)
+
+
+def test_notes_speak_of_what_is_shown() -> None:
+    coherence, flow = _everywhere()
+    posterior = _posterior(np.ones(SHAPE, np.int64), 0.9)
+    posterior[:10, :, 7] = 0.02
+    posterior[15:20, :, :7] = 1.0 / 7.0
+    shown = np.zeros(SHAPE, np.bool_)
+    velocity = np.zeros(SHAPE, np.float32)
+    assert agreement.agree(velocity, coherence, flow, posterior, shown).notes == ()
+    shown[:5] = True  # nothing of it is blood; the blood beside it is too weak to be shown
+    (note,) = agreement.agree(velocity, coherence, flow, posterior, shown).notes
+    assert "100% of the colour does not look like blood" in note
 
 
 def test_nothing_outside_the_flow() -> None:

@@ -54,8 +54,8 @@ def in_the_window(monkeypatch):
 
     def arrange(act, when=lambda window: window.canvas.frame is not None):
         class Acting(window_module.MainWindow):
-            def __init__(self, store, load_segmenter):
-                super().__init__(store, load_segmenter)
+            def __init__(self, *arguments, **options):
+                super().__init__(*arguments, **options)
                 self._acting = QTimer(self, interval=20)
                 self._acting.timeout.connect(self._act)
                 self._acting.start()
@@ -232,3 +232,27 @@ class TestWhileItRuns:
         assert all(seen["store"].get(name) == value for name, value in changes.items())
         assert seen["slider"] == 6000.0
         assert seen["reset"] == 3000.0
+
+    def test_what_a_source_was_left_with_is_in_force_at_the_next_start(
+        self, no_window_is_left, flow, in_the_window
+    ):
+        seen = []
+
+        def change_and_close(window):
+            seen.append(window.store.current)
+            window.change("bmode_gain_db", 6.0)
+            window.change("prf_hz", 2000.0)
+            window.close()
+
+        in_the_window(change_and_close)
+        source = flow.sources["known"]
+        for options in (
+            RunOptions("known", {}),
+            RunOptions("known", {}, fresh=True),
+            RunOptions("known", {"bmode_gain_db": -3.0}),
+        ):
+            source.push(3)
+            assert run_console(options) == 0
+        gains_db = [settings.display.bmode_gain_db for settings in seen]
+        assert gains_db == [0.0, 0.0, -3.0]
+        assert [settings.acquisition.prf_hz for settings in seen] == [3000.0, 3000.0, 2000.0]

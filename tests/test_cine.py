@@ -8,7 +8,7 @@ from frames_for_tests import make_frame
 from ultrasound_console.cine import Cine
 from ultrasound_console.dsp.arrays import fast_path, pack_ensemble, unpack_ensemble
 from ultrasound_console.dsp.quantise import quantise
-from ultrasound_console.frames import IqFrame
+from ultrasound_console.frames import IqFrame, Status
 
 
 def entry(index):
@@ -113,6 +113,35 @@ def test_a_processed_frame_takes_its_place(cine):
     assert cine.n_bytes == before
     cine.replace(make_frame(50))
     assert cine.indices() == (0, 1, 2, 3, 4)
+
+
+def test_frames_are_replaced_together(cine):
+    new = [make_frame(index, peak_nyquist=0.5) for index in (1, 50, 3)]
+    before = cine.n_bytes
+    cine.replace(*new)
+    assert [cine.frame(index) for index in (1, 3)] == [new[0], new[2]]
+    assert cine.indices() == (0, 1, 2, 3, 4)
+    assert cine.n_bytes == before
+    assert [told.aliased_share > 0 for told in cine.loop()] == [True, False, True, False, True]
+
+
+def test_the_loop_tells_what_its_frames_hold(cine):
+    for told, index in zip(cine.loop(), cine.indices(), strict=True):
+        frame = cine.frame(index)
+        flow = frame.status != Status.NO_FLOW
+        speed_m_s = np.abs(frame.corrected_m_s.astype(float))[flow].mean()
+        assert (told.index, told.time_s) == (index, frame.time_s)
+        assert told.acquisition is frame.acquisition
+        assert told.processing is frame.processing
+        assert told.aliased_share == frame.aliased_share > 0.1
+        assert told.mean_speed_m_s == pytest.approx(speed_m_s, rel=1e-6)
+        assert speed_m_s > 0.05
+
+
+def test_a_frame_without_flow_is_still_and_not_aliased(cine):
+    nothing = np.zeros_like(make_frame(2).status)
+    cine.replace(dataclasses.replace(make_frame(2), status=nothing))
+    assert (cine.loop()[2].aliased_share, cine.loop()[2].mean_speed_m_s) == (0.0, 0.0)
 
 
 def test_bytes_return_to_nothing(cine):

@@ -8,6 +8,7 @@ import pytest
 
 from ultrasound_console.__main__ import main
 from ultrasound_console.settings import SPECS, Settings
+from ultrasound_console.ui import app
 
 
 def refused(capsys, *arguments) -> str:
@@ -116,3 +117,11 @@ def test_two_prfs_that_disagree_are_refused(capsys, tmp_path, data_folder):
 @pytest.mark.parametrize("size", ["big", "0x100", "100", "10x-5"])
 def test_a_window_size_that_is_none_is_refused(capsys, size):
     assert "--size" in refused(capsys, "run", "--size", size)
+
+
+def test_a_run_that_closes_by_itself_takes_nothing_from_earlier_runs(monkeypatch):
+    seen = []
+    monkeypatch.setattr(app, "run_console", lambda options: seen.append(options.fresh) or 0)
+    for arguments in ([], ["--fresh"], ["--seconds", "1"]):
+        assert main(["run", *arguments]) == 0
+    assert seen == [False, True, True]

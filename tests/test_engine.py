@@ -488,6 +488,186 @@ def test_choosing_a_gpu_that_is_not_there_is_explained(rig, monkeypatch):
     assert rig.engine.status().device == "CPU"
 
 
+# As it was last time.
+
+
+def test_a_source_is_opened_with_the_settings_of_last_time(rig):
+    rig.store.change(baseline=0.5, depth_m=0.03)
+    last = Settings().replace(prf_hz=5000.0, invert=True)
+    rig.engine.open("fake", last=last)
+    rig.until(lambda: rig.notices)
+    assert rig.store.current == last
+    assert rig.source.calls[0] == "configure 5000"
+    notice = rig.notices[-1]
+    assert (notice.opened, notice.asked) == ("fake", "fake")
+    # What it would start with on its own, whatever was in force before.
+    assert notice.start == Settings().acquisition
+
+
+def test_settings_of_last_time_that_are_refused_give_way_to_the_sources_own(rig):
+    def configure(settings, original=rig.source.configure):
+        rig.source.refuse = "no such PRF" if settings.prf_hz == 5000.0 else ""
+        return original(settings)
+
+    rig.source.configure = configure
+    rig.store.change(baseline=0.5)
+    rig.engine.open("fake", last=Settings().replace(prf_hz=5000.0, invert=True))
+    rig.until(lambda: any(notice.opened for notice in rig.notices))
+    assert rig.notices[0].text == "not as last time: no such PRF"
+    assert not rig.notices[0].is_error
+    assert rig.store.current == Settings().replace(prf_hz=3000.0, baseline=0.5)
+
+
+# The whole loop once more.
+
+
+class Gate:
+    """Holds the second step of the pipeline until it is let through, frame by frame."""
+
+    def __init__(self, monkeypatch) -> None:
+        self._original = compute_module.doppler
+        self.passes = threading.Semaphore(0)
+        self.n_entered = 0
+        monkeypatch.setattr(compute_module, "doppler", self._doppler)
+
+    def _doppler(self, *arguments):
+        self.n_entered += 1
+        assert self.passes.acquire(timeout=TIMEOUT_S)
+        return self._original(*arguments)
+
+
+def frozen_loop(rig, n_frames=4):
+    rig.open()
+    for _ in range(n_frames):
+        rig.next_frame()
+    rig.engine.freeze(n_frames - 1)
+    return [rig.engine.cine.frame(index) for index in range(n_frames)]
+
+
+def held_frames(rig):
+    return [rig.engine.cine.frame(index) for index in rig.engine.cine.indices()]
+
+
+def test_the_loop_is_processed_again_as_if_it_had_been_acquired_so(monkeypatch):
+    slow = {"persistence_s": 0.2, "wall_filter": "none", "dealias": False}
+    as_acquired = Rig(monkeypatch, Settings().replace(**slow))
+    try:
+        expected = frozen_loop(as_acquired)
+    finally:
+        as_acquired.engine.close()
+    rig = Rig(monkeypatch)
+    try:
+        before = frozen_loop(rig)
+        rig.store.change(**slow)
+        rig.engine.rerun_loop()
+        rig.until(lambda: rig.engine.status().rerun_share is None)
+        rig.until(lambda: rig.frames[-1] is rig.engine.cine.frame(3))
+        for old, new, wanted in zip(before, held_frames(rig), expected, strict=True):
+            assert new.processing == rig.store.current.processing
+            assert_near(new, wanted)
+            assert np.abs(new.velocity_m_s - old.velocity_m_s).max() > 0.05
+    finally:
+        rig.engine.close()
+
+
+def test_the_loop_stays_as_it_was_until_all_is_done(rig, monkeypatch):
+    before = frozen_loop(rig)
+    gate = Gate(monkeypatch)
+    rig.store.change(wall_filter="none")
+    rig.engine.rerun_loop()
+    for n_done in range(4):
+        rig.until(lambda n_done=n_done: gate.n_entered == n_done + 1)
+        assert rig.engine.status().rerun_share == n_done / 4
+        assert held_frames(rig) == before
+        gate.passes.release()
+    rig.until(lambda: rig.engine.status().rerun_share is None)
+    rig.until(lambda: rig.frames[-1] is rig.engine.cine.frame(3) is not before[3])
+
+
+@pytest.mark.parametrize("end", ["cancel", "resume"])
+def test_what_is_cancelled_leaves_the_loop_as_it_was(rig, monkeypatch, end):
+    before = frozen_loop(rig)
+    gate = Gate(monkeypatch)
+    rig.store.change(wall_filter="none")
+    rig.engine.rerun_loop()
+    for n_done in range(3):
+        rig.until(lambda n_done=n_done: gate.n_entered == n_done + 1)
+        gate.passes.release()
+    rig.until(lambda: gate.n_entered == 4)  # in the midst of the last one
+    if end == "cancel":
+        rig.engine.cancel_rerun()
+    else:
+        rig.engine.resume()
+    assert rig.engine.status().rerun_share is None
+    for _ in range(20):
+        gate.passes.release()
+    # What comes after it is done by the same thread.
+    if end == "cancel":
+        rig.engine.show(0)
+        rig.until(lambda: rig.frames[-1].processing.wall_filter == "none")
+        assert held_frames(rig)[1:] == before[1:]
+    else:
+        rig.until(lambda: rig.source.running)
+        assert rig.next_frame().index == 4
+        assert held_frames(rig)[:4] == before
+
+
+def test_frames_can_be_looked_at_while_the_loop_is_processed_again(rig, monkeypatch):
+    before = frozen_loop(rig)
+    gate = Gate(monkeypatch)
+    rig.engine.rerun_loop()
+    rig.until(lambda: gate.n_entered == 1)
+    rig.engine.show(1)
+    rig.until(lambda: rig.frames[-1] is before[1])
+    for _ in range(4):
+        gate.passes.release()
+    rig.until(lambda: rig.frames[-1] is rig.engine.cine.frame(1) is not before[1])
+
+
+def test_settings_that_change_meanwhile_hold_for_the_frame_on_screen(rig, monkeypatch):
+    frozen_loop(rig)
+    gate = Gate(monkeypatch)
+    rig.store.change(wall_filter="none")
+    rig.engine.rerun_loop()
+    rig.until(lambda: gate.n_entered == 1)
+    rig.store.change(wall_filter="polynomial-2")
+    for _ in range(20):
+        gate.passes.release()
+    rig.until(lambda: rig.frames[-1].processing.wall_filter == "polynomial-2")
+    filters = [frame.processing.wall_filter for frame in held_frames(rig)]
+    assert filters == ["none", "none", "none", "polynomial-2"]
+
+
+def test_only_a_frozen_loop_is_processed_again(rig):
+    rig.open()
+    frame = rig.next_frame()
+    rig.engine.rerun_loop()
+    assert rig.engine.status().rerun_share is None
+    rig.next_frame()
+    assert rig.engine.cine.frame(0) is frame
+
+
+def test_a_fault_ends_the_processing_of_the_loop(rig, monkeypatch):
+    before = frozen_loop(rig)
+
+    def fails(*_):
+        raise ValueError("planes do not match")
+
+    monkeypatch.setattr(compute_module, "doppler", fails)
+    rig.engine.rerun_loop()
+    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    assert rig.engine.status().rerun_share is None
+    assert rig.engine.status().errors == 1
+    assert held_frames(rig) == before
+
+
+def test_another_frame_in_the_slot_does_not_hide_the_addressed_one(rig):
+    frames = frozen_loop(rig)
+    rig.engine.show(1)
+    rig.engine._finished.put(frames[2])  # a worker that was late
+    assert rig.engine.take_frame() is frames[1]
+
+
 def test_close_ends_everything_and_may_be_called_in_any_state(monkeypatch):
     for prepare in (lambda _: None, lambda rig: rig.open(), lambda rig: rig.engine.freeze(None)):
         rig = Rig(monkeypatch)

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from ultrasound_console.settings import ProcessingSettings
 from ultrasound_console.training import (
     chain,
     dataset,
+    evaluate,
     methods,
     pictures,
     report,
@@ -97,11 +99,12 @@ def test_kept_frames_are_those_that_were_made(kept, monkeypatch):
                 np.testing.assert_array_equal(a, b)
 
 
-def test_a_damaged_file_is_made_again(kept, tmp_path):
+@pytest.mark.parametrize("share", [0.5, 0.0])
+def test_a_damaged_file_is_made_again(kept, tmp_path, share):
     folder, (noisy, _) = kept
     for name in ("pair-9001-10dB", "pair-9001-20dB"):
         content = (folder / f"{name}.npz").read_bytes()
-        (tmp_path / f"{name}.npz").write_bytes(content[: len(content) // 2])
+        (tmp_path / f"{name}.npz").write_bytes(content[: int(share * len(content))])
     made = sequences._kept(lambda: kept[1], tmp_path, ["pair-9001-10dB", "pair-9001-20dB"])
     np.testing.assert_array_equal(made[0].frames[0].iq, noisy.frames[0].iq)
     assert sequences.load(tmp_path / "pair-9001-10dB.npz").name == noisy.name
@@ -374,6 +377,19 @@ def test_bad_input_is_one_line(capsys, flags, words):
     assert len(lines) == 1
     for word in words:
         assert word in lines[0]
+
+
+def test_figures_that_cannot_be_saved_are_printed_all_the_same(capsys, tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise OSError(28, "No space left on device", "all.json")
+
+    monkeypatch.setattr(evaluate, "evaluate", lambda *a: Report(BOTH, {}))
+    monkeypatch.setattr(report, "table", lambda _: "hours of work")
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert main(["evaluate", "--json", str(tmp_path / "all.json")]) == 2
+    told = capsys.readouterr()
+    assert "hours of work" in told.out
+    assert "all.json: No space left" in told.err
 
 
 def test_a_source_without_a_truth_is_refused(capsys, data_folder):

@@ -7,6 +7,7 @@ import pytest
 from frames_for_tests import SECTOR, SECTOR_BMODE, make_frame
 
 from ultrasound_console.accuracy import Counts
+from ultrasound_console.dsp.agreement import NOTE
 from ultrasound_console.frames import Status
 from ultrasound_console.settings import ProcessingSettings
 from ultrasound_console.ui.readout import MINUS, badges_of, readout_at, truth_lines
@@ -68,7 +69,38 @@ def test_no_flow_and_abstention_say_so(frame):
     _, x_m, z_m = place_of(frame, Status.NO_FLOW)
     assert readout_at(frame, x_m, z_m).lines()[1] == "no flow"
     _, x_m, z_m = place_of(frame, Status.ABSTAINED)
-    assert "fold 0   left alone" in readout_at(frame, x_m, z_m).lines()[1]
+    _, fold, corrected = readout_at(frame, x_m, z_m).lines()
+    assert fold == "left as measured: no fold stands out (20 % sure)"
+    # What stands there is not a corrected velocity.
+    assert corrected.startswith("as measured ")
+    bloodless = frame.status == Status.ABSTAINED
+    told = readout_at(dataclasses.replace(frame, bloodless=bloodless), x_m, z_m)
+    assert told.lines()[1] == "left as measured: does not look like blood"
+
+
+def test_the_reasons_for_leaving_flow_as_measured_are_counted(frame):
+    n_flow = np.count_nonzero(frame.status)
+    rows, columns = np.nonzero(frame.status == Status.ABSTAINED)
+    unsure = f"{100 * len(rows) / n_flow:.0f} %"
+    assert badges_of(frame).unsure == f"unsure: {unsure} of the flow"
+    bloodless = np.zeros(frame.status.shape, bool)
+    # Where nothing was left alone it does not count.
+    bloodless[frame.status == Status.CORRECTED] = True
+    n_bloodless = len(rows) // 3
+    bloodless[rows[:n_bloodless], columns[:n_bloodless]] = True
+    both = badges_of(dataclasses.replace(frame, bloodless=bloodless)).unsure
+    unsure = f"{100 * (len(rows) - n_bloodless) / n_flow:.0f} %"
+    other = f"{100 * n_bloodless / n_flow:.0f} %"
+    assert both == f"unsure: {unsure}, not blood: {other} of the flow"
+    alone = badges_of(dataclasses.replace(frame, bloodless=frame.status != Status.NO_FLOW)).unsure
+    assert alone == f"not blood: {100 * len(rows) / n_flow:.0f} % of the flow"
+    assert badges_of(make_frame(abstained=False)).unsure == ""
+
+
+def test_what_a_badge_counts_is_not_told_again_as_a_note(frame):
+    notes = (f"{NOTE}20% of the flow left as measured: unsure", "one channel is silent")
+    outcome = badges_of(dataclasses.replace(frame, notes=notes)).outcome
+    assert outcome == "partly corrected: one channel is silent"
 
 
 def test_truth_is_told_only_inside_a_vessel(frame):
@@ -131,8 +163,7 @@ def test_outside_the_picture_there_is_nothing(frame):
 def test_badges_sum_up_what_was_done(frame):
     badges = badges_of(frame)
     assert badges.aliased == f"{100 * frame.aliased_share:.0f} % aliased"
-    assert badges.folds.startswith("folds 0 … +1   ")
-    assert badges.folds.endswith("% left alone")
+    assert badges.folds == "folds 0 … +1"
     assert badges.outcome == f"partly corrected: {frame.notes[0]}"
     assert badges.caution
 
@@ -142,7 +173,7 @@ def test_a_few_pixels_left_alone_raise_no_alarm(frame):
     status[tuple(np.argwhere(status == Status.KEPT)[0])] = Status.ABSTAINED
     badges = badges_of(dataclasses.replace(frame, status=status.astype(np.uint8)))
     assert badges.outcome.startswith("mostly corrected: ")
-    assert badges.folds.endswith("<1 % left alone")
+    assert badges.unsure == "unsure: <1 % of the flow"
     assert not badges.caution
 
 

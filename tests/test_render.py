@@ -15,9 +15,16 @@ from ultrasound_console.assets import shader
 from ultrasound_console.frames import DopplerFrame, Status
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.render.canvas import PanelCanvas
-from ultrasound_console.render.colour_maps import FOLD_MAP
+from ultrasound_console.render.colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from ultrasound_console.render.painter import grid_mesh
-from ultrasound_console.settings import DisplaySettings, ProcessingSettings
+from ultrasound_console.settings import (
+    CLASSIC,
+    POWER,
+    SAFE,
+    VARIANCE,
+    DisplaySettings,
+    ProcessingSettings,
+)
 
 pytestmark = [pytest.mark.gui, needs_display]
 
@@ -118,14 +125,184 @@ def test_negative_folds_count_down(plain: PanelCanvas) -> None:
 
 
 def test_the_safe_map_is_used_when_chosen(plain: PanelCanvas) -> None:
-    model = show(plain, make_frame(3))
-    plain.set_colour_map("colour-blind safe")
-    compare(
-        plain,
-        Model(model.frame, model.view, model.display, model.right_scale_m_s, "colour-blind safe"),
+    compare(plain, show(plain, make_frame(3), colour_map="colour-blind safe"))
+
+
+@pytest.mark.parametrize(
+    "display",
+    [
+        {"colour_map": "velocity-variance"},
+        {"colour_map": "velocity-variance", "baseline": 0.4, "invert": True},
+        {"colour_map": "velocity-variance", "interpolate": False},
+        {"colour_map": "power"},
+        {"colour_map": "power", "colour_gain_db": 5.0, "invert": True},
+    ],
+    ids=str,
+)
+def test_maps_of_more_than_velocity(plain: PanelCanvas, display: dict[str, object]) -> None:
+    frame = make_frame(3)
+    rows, columns = np.indices(frame.bandwidth.shape)
+    bandwidth = (0.5 + 0.5 * np.sin(rows / 9) * np.cos(columns / 7)).astype(np.float32)
+    frame = dataclasses.replace(frame, bandwidth=bandwidth)
+    compare(plain, show(plain, frame, truth=True, **display))
+    assert plain.panels == (0, 1, 2, 3)
+
+
+def test_the_map_of_a_held_frame_can_change(plain: PanelCanvas) -> None:
+    frame = make_frame(3)
+    for colour_map in (CLASSIC, VARIANCE, POWER, VARIANCE, SAFE):
+        compare(plain, show(plain, frame, colour_map=colour_map))
+    # And the grids with it.
+    polar = make_frame(4, bmode_grid=GRIDS["polar"][0], colour_grid=GRIDS["polar"][1])
+    compare(plain, show(plain, polar, colour_map="power"))
+    compare(plain, show(plain, frame, colour_map="velocity-variance"))
+
+
+def test_the_bars_of_the_other_maps(plain: PanelCanvas) -> None:
+    show(plain, make_frame(3), colour_map="power", colour_gain_db=2.0)
+    shot, bar = pixels(plain), plain.bar_rect(0)
+    height = 2 * (1 - (np.arange(bar.height) + 0.5) / bar.height) - 1
+    for panel in (0, 2):
+        bar = plain.bar_rect(panel)
+        got = shot[bar.y : bar.bottom, bar.x : bar.right]
+        expected = Model.map_rgb(height, VELOCITY_MAPS["power"])
+        assert np.abs(got - expected[:, None]).max() <= 2
+        assert plain.bar_unit(panel) == "dB"
+        assert [tick.text for tick in plain.bar_ticks(panel)] == ["36", "21", "6", "21", "36"]
+    assert plain.bar_unit(1) == "folds"
+    show(plain, make_frame(3), colour_map="velocity-variance")
+    shot = pixels(plain)
+    across = (np.arange(bar.width)[:, None] + 0.5) / bar.width
+    calm = Model.map_rgb(height, VELOCITY_MAPS["velocity-variance"])[:, None]
+    expected = calm + across * (Model.map_rgb(height, DISTURBED_MAP)[:, None] - calm)
+    assert np.abs(shot[bar.y : bar.bottom, bar.x : bar.right] - expected).max() <= 3
+    assert plain.bar_unit(2) == "cm/s"
+
+
+# Doubt
+
+
+def doubtful(frame: DopplerFrame, confidence: float) -> DopplerFrame:
+    """With less confidence in the left half."""
+    lower = frame.confidence.copy()
+    lower[:, : lower.shape[1] // 2] = confidence
+    return dataclasses.replace(frame, confidence=lower)
+
+
+def test_unsure_folds_are_hatched(plain: PanelCanvas) -> None:
+    frame = make_frame(3)
+    compare(plain, show(plain, doubtful(frame, 0.69)))
+    unsure = picture(plain, 1)
+    compare(plain, show(plain, doubtful(frame, 0.71)))
+    changed = (unsure != picture(plain, 1)).any(-1)
+    columns = np.nonzero(changed.any(0))[0]
+    # In stripes, and only where there is doubt.
+    x_m, z_m = SHEARED.positions_m(SHEARED.n_depths - 1.0, SHEARED.n_lines / 2)
+    assert columns.max() < plain.pixel(1, float(x_m), float(z_m))[0] - plain.picture_rect(1).x
+    assert changed.sum() > 500
+
+
+def test_unsure_and_left_alone_do_not_look_alike(plain: PanelCanvas) -> None:
+    frame = ramp_frame(0.5, 0.5)
+    looks = []
+    for status, confidence in ((1, 0.9), (1, 0.3), (3, 0.3)):
+        planes = {
+            "status": np.full_like(frame.status, status),
+            "confidence": np.full_like(frame.confidence, confidence),
+        }
+        show(plain, dataclasses.replace(frame, **planes), overlay_opacity=1.0)
+        left, top = (round(value) for value in plain.pixel(1, -0.01, 0.008))
+        right, bottom = (round(value) for value in plain.pixel(1, 0.01, 0.028))
+        looks.append(pixels(plain)[top:bottom, left:right].mean(-1))
+    sure, unsure, left_alone = looks
+    assert np.ptp(sure) == 0
+    assert np.mean(unsure < sure) == pytest.approx(0.4, abs=0.05)
+    assert (unsure <= sure).all()
+    # Bright in both directions: 1 - 0.75 * 0.75, and whole pixels.
+    assert 0.3 < np.mean(left_alone > 200) < 0.6
+
+
+def test_nothing_is_hatched_where_no_folds_were_looked_for(plain: PanelCanvas) -> None:
+    frame = make_frame(
+        3, processing=ProcessingSettings(dealias=False), abstained=False, peak_nyquist=0.5
     )
-    with pytest.raises(ValueError, match="unknown colour map"):
-        plain.set_colour_map("jet")
+    show(plain, frame)
+    before = picture(plain, 1)
+    compare(plain, show(plain, doubtful(frame, 0.0)))
+    assert (picture(plain, 1) == before).all()
+
+
+# Views
+
+
+@pytest.mark.parametrize(
+    ("display", "panels"),
+    [
+        ({"view": "dual"}, (0, 2)),
+        ({"view": "dual", "swap": True}, (2, 0)),
+        ({"swap": True}, (2, 1, 0)),
+        ({"view": "conventional"}, (0,)),
+        ({"view": "segmentation"}, (1,)),
+        ({"view": "de-aliased", "swap": True}, (2,)),
+        ({"view": "dual", "swap": True, "truth": True}, (2, 0, 3)),
+        ({"view": "de-aliased", "truth": True, "baseline": 0.3}, (2, 3)),
+    ],
+    ids=str,
+)
+def test_views_show_their_panels(
+    plain: PanelCanvas, display: dict[str, object], panels: tuple[int, ...]
+) -> None:
+    model = show(plain, make_frame(3), **display)
+    assert plain.panels == panels
+    compare(plain, model)
+    plain._set_view(plain.view.zoomed(3.0, *plain.pixel(0, -0.004, 0.014)))
+    compare(plain, dataclasses.replace(model, view=plain.view))
+
+
+def test_zoom_and_place_are_kept_from_view_to_view(plain: PanelCanvas) -> None:
+    frame = make_frame(3)
+    show(plain, frame)
+    plain._set_view(plain.view.zoomed(4.0, *plain.pixel(1, -0.004, 0.014)))
+    kept = plain.view.zoom, plain.view.center_m
+    for view in ("dual", "de-aliased", "triple"):
+        show(plain, frame, view=view)
+        assert plain.view.zoom == kept[0]
+        assert plain.view.center_m == pytest.approx(kept[1], abs=0.004)
+
+
+def test_comparing_shows_the_measured_velocity_in_place(plain: PanelCanvas) -> None:
+    for display in ({}, {"swap": True, "baseline": 0.3}, {"view": "dual"}, {"view": "de-aliased"}):
+        model = show(plain, make_frame(3), **display)
+        before = pixels(plain)
+        place = plain.panels.index(2)
+        plain.set_comparing(True)
+        assert plain.compared_place == place
+        there = (*model.panels[:place], 0, *model.panels[place + 1 :])
+        compare(plain, dataclasses.replace(model, panels=there))
+        # The bar goes with it.
+        nyquist = model.frame.nyquist_velocity_m_s
+        low = (model.display.baseline - 1) * nyquist
+        assert plain.scale_m_s(place) == pytest.approx((low, low + 2 * nyquist))
+        plain.set_comparing(False)
+        assert (pixels(plain) == before).all()
+    show(plain, make_frame(3), view="segmentation")
+    plain.set_comparing(True)
+    assert plain.panels == (1,)
+    assert plain.compared_place is None
+
+
+def test_what_is_compared_is_framed(canvas: PanelCanvas) -> None:
+    canvas.set_frame(make_frame(3))
+    before, rect = pixels(canvas), canvas.picture_rect(2)
+    canvas.set_comparing(True)
+    shot = pixels(canvas)
+    for edge in (shot[rect.y : rect.bottom, rect.x - 1], shot[rect.bottom, rect.x : rect.right]):
+        red, green, blue = edge.mean(0)
+        assert red > green > blue + 80
+    for panel in (0, 1):
+        other = canvas.panel_rect(panel)
+        where = np.s_[: other.height, other.x : other.right - 2]
+        assert (shot[where] == before[where]).all()
 
 
 def test_grids_may_change_from_frame_to_frame(plain: PanelCanvas) -> None:

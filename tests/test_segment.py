@@ -416,6 +416,20 @@ def test_the_network_is_shown_what_it_was_trained_with():
     assert picture.notes == ()
 
 
+def test_flow_that_is_no_blood_to_the_network_is_not_passed_over():
+    class Bloodless(Asked):
+        def posterior(self, *planes, **options):
+            said = super().posterior(*planes, **options)
+            said[..., -1] = 0.0
+            return said
+
+    picture = doppler(iq_frame(), ProcessingSettings(), None, Bloodless())
+    flow = picture.status != Status.NO_FLOW
+    assert flow.any()
+    assert (picture.confidence[flow] > 0.0).all()
+    assert not picture.confidence[~flow].any()
+
+
 def test_the_evidence_is_for_the_velocity_that_is_unwrapped():
     # Persistence changes the velocity: the candidates are counted from what it leaves.
     processing = ProcessingSettings(persistence_s=0.2)

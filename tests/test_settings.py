@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ultrasound_console.arguments import parse_assignment
 from ultrasound_console.declared import Choice, Range, SettingError, Switch
-from ultrasound_console.settings import SPECS, Settings, group_of
+from ultrasound_console.settings import SPECS, Settings, changes_from, group_of
 from ultrasound_console.store import SettingsStore
 
 
@@ -81,6 +81,19 @@ def test_bad_entries_of_a_file_are_dropped_and_named():
 
 
 @pytest.mark.parametrize(
+    "value",
+    [10**400, 16**5000, [], {"a": {}}, None, "", b"x", float("nan"), True],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("name", ["prf_hz", "self", "wall_filter"])
+def test_whatever_stands_in_a_file_is_dropped_in_words(name, value):
+    changes, warnings = changes_from({"acquisition": {name: value}})
+    assert changes == {}
+    assert all(line.startswith("dropped: ") and "\n" not in line for line in warnings)
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("wall_filter=none", ("wall_filter", "none")),
@@ -126,11 +139,44 @@ def test_undo_goes_from_commit_to_commit():
     assert store.redo().display.invert is True
 
 
-def test_undo_first_drops_what_was_not_committed():
+def test_what_was_not_committed_is_a_step_of_its_own():
     store = SettingsStore()
     store.change(prf_hz=5000)
     assert store.undo() == Settings()
-    assert store.redo() == Settings()
+    assert store.redo() == Settings().replace(prf_hz=5000)
+    store.undo()
+    store.change(invert=True)
+    assert store.redo() == Settings().replace(invert=True)
+
+
+def test_several_values_are_one_step_apart_from_what_came_before():
+    store = SettingsStore()
+    store.change(invert=True)
+    store.apply(prf_hz=1000.0, ensemble=16, persistence_s=0.2)
+    assert store.current.acquisition.ensemble == 16
+    assert store.undo() == Settings().replace(invert=True)
+    assert store.undo() == Settings()
+    with pytest.raises(SettingError):
+        store.apply(ensemble=16, prf_hz=-1.0)
+    assert store.current == Settings()
+
+
+def test_a_value_that_cannot_be_had_is_not_met_again_by_undo():
+    store = SettingsStore()
+    store.apply(baseline=0.5)
+    store.apply(prf_hz=12000.0)
+    store.correct(prf_hz=3000.0)
+    assert store.current == Settings().replace(baseline=0.5)
+    assert store.undo() == Settings()
+    assert store.redo() == Settings().replace(baseline=0.5)
+
+
+def test_a_correction_leaves_a_drag_that_goes_on():
+    store = SettingsStore()
+    store.change(baseline=0.5)
+    store.correct(prf_hz=2000.0)
+    store.commit()
+    assert store.undo() == Settings().replace(prf_hz=2000.0)
 
 
 def test_a_new_commit_forgets_what_was_undone():

@@ -9,10 +9,10 @@ from frames_for_tests import make_acquisition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ultrasound_console.declared import Choice, Range, Switch
+from ultrasound_console.declared import Choice, Range, SettingError, Switch
 from ultrasound_console.settings import SPECS, Settings
 from ultrasound_console.ui.control_panel import EVERYDAY, GROUPS
-from ultrasound_console.ui.steps import declared_steps, prf_steps, value_text
+from ultrasound_console.ui.steps import declared_steps, prf_steps, typed_value, value_text
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -58,6 +58,39 @@ def test_the_kinds_of_control_follow_the_declaration():
 )
 def test_values_read_as_a_person_writes_them(name, value, text):
     assert value_text(name, value) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("prf_hz", "2.5", 2500.0),
+        ("prf_hz", " 2,75 kHz ", 2750.0),
+        ("steering_rad", "−12 deg", math.radians(-12.0)),
+        ("colour_scale_m_s", "Auto", 0.0),
+        ("colour_scale_m_s", "45", 0.45),
+        ("ensemble", "all", 0),
+        ("ensemble", "8", 8),
+        ("persistence_s", "150", 0.15),
+        ("baseline", "-.25", -0.25),
+        # The screen rounds 20 degrees down in radians.
+        ("steering_rad", "20", math.radians(20.0)),
+    ],
+)
+def test_a_number_is_read_as_the_screen_shows_it(name, text, value):
+    assert typed_value(name, text) == pytest.approx(value, rel=1e-12)
+    assert Settings().replace(**{name: typed_value(name, text)})
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0.01", "51", "nan", "1e999", "2.5 m", "2 5"])
+def test_a_number_that_cannot_be_had_is_refused_with_the_limits(text):
+    with pytest.raises(SettingError, match=r"^PRF: give 0\.10 kHz to 50\.00 kHz$"):
+        typed_value("prf_hz", text)
+
+
+@given(st.sampled_from([n for n, spec in SPECS.items() if isinstance(spec, Range)]), st.data())
+def test_what_is_shown_can_be_typed_again(name, data):
+    value = data.draw(st.sampled_from(declared_steps(name).values))
+    assert value_text(name, typed_value(name, value_text(name, value))) == value_text(name, value)
 
 
 def test_prf_steps_of_a_live_source_end_at_what_the_depth_allows():

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ultrasound_console.frames import Status
-from ultrasound_console.render.colour_maps import FOLD_LIMIT, FOLD_MAP, VELOCITY_MAPS
+from ultrasound_console.render.colour_maps import (
+    DISTURBED_MAP,
+    FOLD_LIMIT,
+    FOLD_MAP,
+    VELOCITY_MAPS,
+)
 from ultrasound_console.render.colour_scale import (
     AutomaticScale,
     fastest_m_s,
@@ -59,6 +64,32 @@ def test_panels_tile_the_canvas_and_keep_room(size: tuple[int, int], n_panels: i
         assert picture.bottom <= size[1]
         assert picture.y <= bar.y < bar.bottom <= picture.bottom
     assert pictures[0].x >= RULER_PX
+
+
+@given(sizes, st.sampled_from([1, 2]), st.sampled_from([60, 92]))
+def test_few_panels_leave_room_for_words(
+    size: tuple[int, int], n_panels: int, words_px: int
+) -> None:
+    view = View(*size, EXTENT).parted(n_panels, words_px)
+    pictures = [view.picture_rect(i) for i in range(n_panels)]
+    assert len({(p.width, p.height) for p in pictures}) == 1
+    assert view.panel_rect(n_panels - 1).right == size[0]
+    # Beside or below, whichever leaves the larger pictures.
+    assert (view.side_px > 0) != (view.foot_px > 0)
+    assert view.side_px + RULER_PX <= pictures[0].x
+    assert view.foot_px + pictures[0].bottom <= size[1]
+    assert view.pixels_per_m <= View(*size, EXTENT).parted(n_panels).pixels_per_m + 1e-9
+
+
+def test_words_go_where_the_pictures_lose_least() -> None:
+    wide, high = View(1280, 520, EXTENT), View(1640, 1400, EXTENT)
+    assert wide.parted(1, 60).side_px > 0
+    assert View(1280, 400, EXTENT).parted(2, 60).side_px > 0
+    assert high.parted(2, 60).foot_px == 60
+    assert wide.parted(3, 60).side_px == wide.parted(3, 60).foot_px == 0
+    # Two panels are then larger than three, and one is larger still.
+    scales = [wide.parted(n, 60).pixels_per_m for n in (3, 2, 1)]
+    assert scales[0] < scales[1] <= scales[2]
 
 
 panels = st.sampled_from([(3, 0), (3, 1), (3, 2), (4, 0), (4, 3)])
@@ -276,6 +307,15 @@ def test_fold_map_has_a_colour_per_fold() -> None:
     assert FOLD_MAP.shape == (2 * FOLD_LIMIT + 1, 4)
     assert len({tuple(colour) for colour in FOLD_MAP[:, :3].tolist()}) == len(FOLD_MAP)
     assert FOLD_MAP[FOLD_LIMIT, 3] < FOLD_MAP[:, 3].max()
+
+
+def test_power_and_disturbed_flow_have_colours_of_their_own() -> None:
+    velocity, power = VELOCITY_MAPS["classic"].astype(int), VELOCITY_MAPS["power"].astype(int)
+    fast = np.r_[:90, 166:256]
+    for other in (power, DISTURBED_MAP.astype(int)):
+        assert np.abs(velocity[fast] - other[fast]).max(-1).min() > 20
+    disturbed = DISTURBED_MAP.astype(int)[fast]
+    assert (disturbed[:, 1] >= disturbed[:, [0, 2]].max(-1)).all()
 
 
 # Lines

@@ -63,6 +63,7 @@ def _run(options: argparse.Namespace) -> int:
             screenshot=options.screenshot,
             stats=options.stats,
             model=options.model,
+            fresh=options.fresh or options.seconds is not None,
         )
     )
 
@@ -398,6 +399,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     plan = Plan(options.scenes, options.frames, tuple(options.sources), changes)
     try:
         report = evaluate(plan, Methods(segmenter), _show_progress)
+        print(table(report))
         if options.json is not None:
             name = None if segmenter is None else segmenter.name
             told = json.dumps({"model": name, **report.as_dict()}, indent=2)
@@ -408,7 +410,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         raise InputError(told) from error
-    print(table(report))
     for path in drawn:
         print(path)
     return 0

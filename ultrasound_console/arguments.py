@@ -27,7 +27,13 @@ def parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="open the console", epilog=BANNER)
     _add_source(run, optional=True)
-    run.add_argument("--seconds", type=float, help="close by itself after this time")
+    run.add_argument(
+        "--fresh", action="store_true",
+        help="start with no settings of earlier runs, and remember none of this one",
+    )  # fmt: skip
+    run.add_argument(
+        "--seconds", type=float, help="close by itself after this time; fresh, as with --fresh"
+    )
     run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
     run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
     run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")

@@ -8,10 +8,53 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from .dsp.kernels_summary import summarise
 from .dsp.quantise import Quantised, quantise, restore
-from .frames import DopplerFrame, IqFrame
+from .frames import Acquisition, DopplerFrame, IqFrame
+from .settings import ProcessingSettings
 
 DEFAULT_BUDGET_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class LoopFrame:
+    """What can be told of a frame without its planes.
+
+    Attributes
+    ----------
+    index : int
+    time_s : float
+    acquisition : Acquisition
+    processing : ProcessingSettings
+        What made it.
+    aliased_share : float
+        Share of the flow pixels whose fold is not zero.
+    mean_speed_m_s : float
+        Mean magnitude of the corrected velocity over the flow pixels, at f0; 0 without flow.
+    """
+
+    index: int
+    time_s: float
+    acquisition: Acquisition
+    processing: ProcessingSettings
+    aliased_share: float
+    mean_speed_m_s: float
+
+    @classmethod
+    def of(cls, frame: DopplerFrame) -> LoopFrame:
+        """Look through the planes of a frame, once."""
+        span_m_s = 2.0 * frame.nyquist_velocity_m_s
+        n_flow, n_aliased, speeds_m_s = summarise(
+            frame.velocity_m_s, frame.fold, frame.status, span_m_s
+        )
+        return cls(
+            frame.index,
+            frame.time_s,
+            frame.acquisition,
+            frame.processing,
+            n_aliased / max(1, n_flow),
+            speeds_m_s / max(1, n_flow),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +64,7 @@ class _Entry:
     quantised: Quantised
     iq: IqFrame
     frame: DopplerFrame
+    told: LoopFrame
 
     @property
     def n_bytes(self) -> int:
@@ -61,7 +105,8 @@ class Cine:
             return False
         if quantised is None:
             quantised = quantise(iq.iq, iq.acquisition.n_pulses)
-        entry = _Entry(quantised, replace(iq, iq=np.zeros(0, np.float32)), frame)
+        samples_elsewhere = replace(iq, iq=np.zeros(0, np.float32))
+        entry = _Entry(quantised, samples_elsewhere, frame, LoopFrame.of(frame))
         with self._lock:
             if self._sealed:
                 return False
@@ -111,6 +156,11 @@ class Cine:
         with self._lock:
             return tuple(self._entries)
 
+    def loop(self) -> tuple[LoopFrame, ...]:
+        """Tell of all frames held, oldest first."""
+        with self._lock:
+            return tuple(entry.told for entry in self._entries.values())
+
     def frame(self, index: int) -> DopplerFrame | None:
         """Return the finished frame of that index, None if it is not held."""
         with self._lock:
@@ -129,12 +179,14 @@ class Cine:
             entry = self._entries.get(index)
         return None if entry is None else replace(entry.iq, iq=restore(entry.quantised))
 
-    def replace(self, frame: DopplerFrame) -> None:
-        """Put a re-processed frame in the place of the one with its index."""
+    def replace(self, *frames: DopplerFrame) -> None:
+        """Put re-processed frames in the place of those with their indices, all at once."""
+        told = [LoopFrame.of(frame) for frame in frames]
         with self._lock:
-            entry = self._entries.get(frame.index)
-            if entry is None:
-                return
-            new = _Entry(entry.quantised, entry.iq, frame)
-            self._entries[frame.index] = new
-            self._n_bytes += new.n_bytes - entry.n_bytes
+            for frame, of_frame in zip(frames, told, strict=True):
+                entry = self._entries.get(frame.index)
+                if entry is None:
+                    continue
+                new = replace(entry, frame=frame, told=of_frame)
+                self._entries[frame.index] = new
+                self._n_bytes += new.n_bytes - entry.n_bytes

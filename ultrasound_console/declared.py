@@ -107,9 +107,9 @@ def checked(name: str, spec: Spec, value: object, group: type[Group]) -> Value:
         if value not in spec.options:
             raise SettingError(f"{name} = {value!r}: give one of {', '.join(spec.options)}")
         return str(value)
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    number = _number(value)
+    if not math.isfinite(number):
         raise SettingError(f"{name} = {value!r}: give a number in {spec.unit or 'no unit'}")
-    number = float(value)
     if not spec.low <= number <= spec.high:
         limits = f"{spec.low:g} ... {spec.high:g} {spec.unit}".rstrip()
         raise SettingError(f"{name} = {number:g} is outside {limits}")
@@ -119,3 +119,13 @@ def checked(name: str, spec: Spec, value: object, group: type[Group]) -> Value:
     if number != int(number):
         raise SettingError(f"{name} = {number:g}: give a whole number")
     return int(number)
+
+
+def _number(value: object) -> float:
+    """Return the value of a real number, infinity beyond the largest float, or not a number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

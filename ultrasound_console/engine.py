@@ -22,8 +22,9 @@ from .compute import Compute, Formed
 from .dsp.compilation import Compilation
 from .frames import Acquisition, ChannelFrame, DopplerFrame
 from .handover import Latest
+from .rerun import Rerun
 from .segment import Segmenter
-from .settings import CPU, AcquisitionSettings
+from .settings import CPU, AcquisitionSettings, Settings
 from .sources import Source, SourceError, open_source
 from .status import CPU_NAME, EngineStatus, Notice, State
 from .store import SettingsStore
@@ -40,8 +41,11 @@ JOIN_TIMEOUT_S = 2.0
 class _Opened:
     """A source that is configured and waits to be taken over."""
 
+    name: str
     source: Source
+    start: AcquisitionSettings
     settings: AcquisitionSettings
+    last: Settings | None
     acquisition: Acquisition
 
 
@@ -61,8 +65,8 @@ class _Rate:
 class Engine:
     """Runs a source and the worker; the screen asks it for frames.
 
-    :meth:`open`, :meth:`freeze`, :meth:`resume`, :meth:`show`, :meth:`refresh`, :meth:`take_frame`
-    and :meth:`close` are called from one thread, the screen's.
+    :meth:`open`, :meth:`freeze`, :meth:`resume`, :meth:`show`, :meth:`refresh`, :meth:`rerun_loop`,
+    :meth:`take_frame` and :meth:`close` are called from one thread, the screen's.
 
     Parameters
     ----------
@@ -110,6 +114,7 @@ class Engine:
         self._opener: threading.Thread | None = None
 
         self._addressed: int | None = None
+        self._rerun: Rerun | None = None  # guarded by `_jobs`
         self._frozen = False
         self._fault = ""
         self._errors = 0
@@ -133,13 +138,21 @@ class Engine:
 
     # ---- called by the screen -------------------------------------------------------------
 
-    def open(self, name: str, *, prf_hz: float | None = None) -> None:
+    def open(self, name: str, *, prf_hz: float | None = None, last: Settings | None = None) -> None:
         """Open another source in the background; the present one runs until it is ready.
 
         The outcome comes as a :class:`Notice`.
+
+        Parameters
+        ----------
+        name : str
+        prf_hz : float, optional
+            Rate of the pulses, for a recording that does not say it.
+        last : Settings, optional
+            What the source was last used with: put in force in the place of the present settings.
         """
         self._opener = threading.Thread(
-            target=self._open, args=(name, prf_hz), name="open", daemon=True
+            target=self._open, args=(name, prf_hz, last), name="open", daemon=True
         )
         self._opener.start()
 
@@ -160,6 +173,7 @@ class Engine:
         """Go on live."""
         self._frozen = False
         self._addressed = None
+        self.cancel_rerun()
         for slot in (self._raw, self._formed, self._again, self._finished):
             slot.clear()
         self.cine.unseal()
@@ -200,12 +214,30 @@ class Engine:
         else:
             self._again.put(frame.index)
 
+    def rerun_loop(self) -> None:
+        """Process the whole frozen loop again, in the background, with the settings in force.
+
+        Until the last frame is done the loop stays as it was, and so it does after
+        :meth:`cancel_rerun`.
+        """
+        if not self._frozen:
+            return
+        with self._jobs:
+            self._rerun = Rerun(self.cine, self.store.current.processing)
+            self._jobs.notify_all()
+
+    def cancel_rerun(self) -> None:
+        """Leave the loop as it is."""
+        with self._jobs:
+            self._rerun = None
+
     def take_frame(self) -> DopplerFrame | None:
         """Newest frame that may be shown: while frozen, only the addressed one."""
         frame = self._finished.take()
-        if frame is not None and self._frozen and frame.index != self._addressed:
-            return None
-        return frame
+        if frame is None or not self._frozen or frame.index == self._addressed:
+            return frame
+        # It may have taken the place of the addressed one.
+        return None if self._addressed is None else self.cine.frame(self._addressed)
 
     def take_notices(self) -> tuple[Notice, ...]:
         """Everything the user should read since the last call."""
@@ -216,7 +248,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """How things are now; cheap enough to be polled."""
-        acquisition = self._acquisition
+        acquisition, rerun = self._acquisition, self._rerun
         return EngineStatus(
             state=self._state(acquisition),
             source=acquisition.source if acquisition else "",
@@ -228,6 +260,7 @@ class Engine:
             compiling=self._compilation.kernel,
             n_compiled=self._compilation.n_compiled,
             network=self._network(),
+            rerun_share=None if rerun is None else rerun.share,
         )
 
     def close(self) -> None:
@@ -288,15 +321,15 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
                 _log.error("fault in %s", name, exc_info=error)
                 self._silence()
+                self.cancel_rerun()
                 self._fault = f"{name}: {error}"
                 self._notify(Notice(self._fault, is_error=True))
 
-    def _open(self, name: str, prf_hz: float | None) -> None:
+    def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
         try:
             source = open_source(name, prf_hz=prf_hz)
             try:
-                settings = source.defaults(self.store.current.acquisition)
-                opened = _Opened(source, settings, source.configure(settings))
+                opened = self._configured_as(source, name, last)
             except BaseException:
                 source.close()
                 raise
@@ -308,6 +341,19 @@ class Engine:
                 self._incoming.source.close()
             self._incoming = opened
             self._stop_source()
+
+    def _configured_as(self, source: Source, name: str, last: Settings | None) -> _Opened:
+        """Configure a new source as it was last used, or with its own settings."""
+        start = source.defaults(AcquisitionSettings())
+        if last is not None:
+            try:
+                acquisition = source.configure(last.acquisition)
+            except SourceError as error:
+                self._notify(Notice(f"not as last time: {error}"))
+            else:
+                return _Opened(name, source, start, last.acquisition, last, acquisition)
+        own = source.defaults(self.store.current.acquisition)
+        return _Opened(name, source, start, own, None, source.configure(own))
 
     def _acquire_step(self) -> None:
         self._take_over()
@@ -340,12 +386,14 @@ class Engine:
             self._acquisition = opened.acquisition
             self._configured = opened.settings
             self.cine.clear()
+        self.cancel_rerun()
         self._begin(opened.acquisition)
         self._frozen, self._addressed, self._fault = False, None, ""
-        self.store.load(dataclasses.replace(self.store.current, acquisition=opened.settings))
+        rest = opened.last or self.store.current
+        self.store.load(dataclasses.replace(rest, acquisition=opened.settings))
         self._live.set()
         text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
-        self._notify(Notice(text, opened=opened.source.name))
+        self._notify(Notice(text, opened=opened.source.name, asked=opened.name, start=opened.start))
 
     def _reconfigure(self, source: Source) -> None:
         """Apply changed acquisition settings; refused ones are put back."""
@@ -356,7 +404,7 @@ class Engine:
         try:
             acquisition = source.configure(wanted)
         except SourceError as error:
-            self.store.change(**dataclasses.asdict(self._configured))
+            self.store.correct(**dataclasses.asdict(self._configured))
             self._notify(Notice(str(error), is_error=True))
             acquisition = source.configure(self._configured)
         else:
@@ -383,11 +431,13 @@ class Engine:
         if self.store.current.processing.asks_network:
             self._prepare_network()
         with self._jobs:
-            if not (self._formed.filled or self._again.filled):
+            if not (self._formed.filled or self._again.filled or self._rerun):
                 self._jobs.wait(READ_TIMEOUT_S)
-            formed, index = self._formed.take(), self._again.take()
+            formed, index, rerun = self._formed.take(), self._again.take(), self._rerun
         if index is not None:
             self._process_again(index)
+        if rerun is not None:
+            self._go_on_with(rerun)
         if formed is None or not self._live.is_set():
             return
         previous = self._previous
@@ -431,7 +481,22 @@ class Engine:
         self.cine.replace(done.frame)
         self._finished.put(done.frame)
 
+    def _go_on_with(self, rerun: Rerun) -> None:
+        """Process one more frame of the loop; after the last one, put them all in place."""
+        rerun.step(self._compute)
+        with self._jobs:
+            if rerun is not self._rerun or not rerun.done:
+                return
+            self._rerun = None  # from here on it is not cancelled any more
+        rerun.finish()
+        shown = self._addressed
+        frame = None if shown is None else self.cine.frame(shown)
+        if frame is not None:
+            self._finished.put(frame)
+            if frame.processing != self.store.current.processing:
+                self._again.put(frame.index)
+
     def _on_gpu_failed(self, text: str) -> None:
         """Stay with the CPU until the user asks for the GPU again."""
-        self.store.change(compute=CPU)
+        self.store.correct(compute=CPU)
         self._notify(Notice(text, is_error=True))

@@ -313,6 +313,22 @@ class ProcessingSettings(Group):
         return self.dealias and self.dealias_method == NETWORK
 
 
+VIEWS = TRIPLE, DUAL, ONLY_RAW, ONLY_FOLDS, ONLY_DEALIASED = (
+    "triple",
+    "dual",
+    "conventional",
+    "segmentation",
+    "de-aliased",
+)
+"""Which panels are shown: all three, conventional beside de-aliased, or one."""
+COLOUR_MAPS = CLASSIC, SAFE, VARIANCE, POWER = (
+    "classic",
+    "colour-blind safe",
+    "velocity-variance",
+    "power",
+)
+"""What colours stand for."""
+
 N_TGC = 8
 TGC = tuple(f"tgc_{number}_db" for number in range(1, N_TGC + 1))
 """Gains along depth, from the probe down."""
@@ -399,8 +415,28 @@ class DisplaySettings(Group):
     interpolate: bool = setting(
         True, Switch("Interpolate", "Smooth between samples, without a seam at the Nyquist fold.")
     )
+    colour_map: str = setting(
+        CLASSIC,
+        Choice(
+            COLOUR_MAPS,
+            "Colour map",
+            "Velocity; velocity, and in green how disturbed the flow is; or the power of the flow, "
+            "which shows the weakest, with a hue for each direction.",
+        ),
+    )
+    view: str = setting(
+        TRIPLE,
+        Choice(
+            VIEWS,
+            "View",
+            "Three panels, two (conventional and de-aliased), or one of the three. Keys 3, 2, 1.",
+        ),
+    )
+    swap: bool = setting(
+        False, Switch("Swap", "The panels the other way round: de-aliased on the left. Key X.")
+    )
     truth: bool = setting(
-        False, Switch("Truth", "A fourth picture: the true velocity of a simulated source.")
+        False, Switch("Truth", "One more picture: the true velocity of a simulated source.")
     )
 
     @property
@@ -453,15 +489,31 @@ class Settings:
         warnings : tuple of str
             One line for each entry that was dropped.
         """
-        settings, warnings = cls(), []
-        for group, values in data.items():
-            entries = values.items() if isinstance(values, Mapping) else [(str(group), values)]
-            for name, value in entries:
-                try:
-                    settings = settings.replace(**{str(name): value})
-                except SettingError as error:
-                    warnings.append(f"dropped: {error}")
-        return settings, tuple(warnings)
+        changes, warnings = changes_from(data)
+        return cls().replace(**changes), warnings
+
+
+def changes_from(data: Mapping[str, Any]) -> tuple[dict[str, Value], tuple[str, ...]]:
+    """Read some or all of what :meth:`Settings.to_dict` wrote, each value checked.
+
+    Returns
+    -------
+    changes : dict
+        Values by name, as :meth:`Settings.replace` takes them.
+    warnings : tuple of str
+        One line for each entry that is unknown or out of range and was dropped.
+    """
+    changes: dict[str, Value] = {}
+    warnings = []
+    for group, values in data.items():
+        entries = values.items() if isinstance(values, Mapping) else [(str(group), values)]
+        for name, value in entries:
+            try:
+                group_of(name)
+                changes[name] = Settings().replace(**{name: value}).get(name)
+            except ValueError as error:  # also of a number too long to be written
+                warnings.append(f"dropped: {error}")
+    return changes, tuple(warnings)
 
 
 GroupName = Literal["acquisition", "processing", "display"]

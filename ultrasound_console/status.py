@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .frames import Acquisition
+from .settings import AcquisitionSettings
 
 CPU_NAME = "CPU"
 """What computed a frame that no GPU did."""
@@ -46,6 +47,8 @@ class EngineStatus:
         Kernels compiled since the start.
     network : str
         Where the network computes, or that there is none; empty while nobody has asked for it.
+    rerun_share : float or None
+        How much of the loop has been processed again; None while that is not being done.
     """
 
     state: State
@@ -58,6 +61,7 @@ class EngineStatus:
     compiling: str = ""
     n_compiled: int = 0
     network: str = ""
+    rerun_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,15 @@ class Notice:
     text : str
     is_error : bool
     opened : str
-        Name of a source that has just been opened; the acquisition settings may have changed.
+        Name of a source that has just been opened; the settings may have changed.
+    asked : str
+        What it was opened as: a path or ``simulated:NAME``.
+    start : AcquisitionSettings or None
+        What it starts with where nothing has been set.
     """
 
     text: str
     is_error: bool = False
     opened: str = ""
+    asked: str = ""
+    start: AcquisitionSettings | None = None

@@ -13,8 +13,8 @@ MAX_UNDO = 200
 class SettingsStore:
     """Holds one :class:`Settings` value behind a lock.
 
-    A slider drag is any number of :meth:`change` calls and one :meth:`commit`; undo goes from
-    commit to commit.
+    A slider drag is any number of :meth:`change` calls and one :meth:`commit`, a preset one
+    :meth:`apply`; undo goes from commit to commit.
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -45,11 +45,37 @@ class SettingsStore:
     def commit(self) -> None:
         """Make everything since the last commit one undo step."""
         with self._lock:
-            if self._current == self._committed:
-                return
-            self._past = [*self._past[-MAX_UNDO + 1 :], self._committed]
-            self._future.clear()
-            self._committed = self._current
+            self._commit()
+
+    def apply(self, **changes: Value) -> Settings:
+        """Put values in force as an undo step of their own.
+
+        Raises
+        ------
+        SettingError
+            An unknown name or a value outside its range; nothing is changed then.
+        """
+        with self._lock:
+            after = self._current.replace(**changes)
+            self._commit()
+            self._current = after
+            self._commit()
+            return after
+
+    def correct(self, **changes: Value) -> Settings:
+        """Replace values that cannot be had; undo does not bring them back.
+
+        Raises
+        ------
+        SettingError
+            An unknown name or a value outside its range; nothing is changed then.
+        """
+        with self._lock:
+            self._current = self._current.replace(**changes)
+            self._committed = self._committed.replace(**changes)
+            while self._past and self._past[-1] == self._committed:
+                self._past.pop()
+            return self._current
 
     def load(self, settings: Settings) -> None:
         """Put a whole set in force; what came before belongs to something else and is forgotten."""
@@ -59,19 +85,26 @@ class SettingsStore:
             self._future.clear()
 
     def undo(self) -> Settings:
-        """Go back one commit; uncommitted changes are dropped first."""
+        """Go back one step; what was not committed yet is one."""
         with self._lock:
-            if self._current != self._committed:
-                self._current = self._committed
-            elif self._past:
+            self._commit()
+            if self._past:
                 self._future.append(self._committed)
                 self._committed = self._current = self._past.pop()
             return self._current
 
     def redo(self) -> Settings:
-        """Take back one undo."""
+        """Take back one undo, unless something has been changed since."""
         with self._lock:
+            self._commit()
             if self._future:
                 self._past.append(self._committed)
                 self._committed = self._current = self._future.pop()
             return self._current
+
+    def _commit(self) -> None:
+        if self._current == self._committed:
+            return
+        self._past = [*self._past[-MAX_UNDO + 1 :], self._committed]
+        self._future.clear()
+        self._committed = self._current

@@ -48,6 +48,7 @@ def agree(
     coherence: NDArray[np.float32],
     flow: NDArray[np.bool_],
     posterior: NDArray[np.float32],
+    shown: NDArray[np.bool_] | None = None,
 ) -> Unwrapped:
     """Find the folds of one frame from the network's probabilities.
 
@@ -61,6 +62,8 @@ def agree(
         Support: where the velocity is that of blood.
     posterior : (n_depths, n_lines, 8) float32
         Probabilities of the folds -3 ... 3 and, last, of blood.
+    shown : (n_depths, n_lines) bool, optional
+        What of the flow is shown in colour, which is what the notes speak of; by default all.
 
     Returns
     -------
@@ -100,7 +103,7 @@ def agree(
         mixed,
         busy,
     )
-    n_unsure, n_bloodless = kernels.decide(
+    kernels.decide(
         velocity,
         flow,
         posterior,
@@ -115,10 +118,19 @@ def agree(
         abstained,
         bloodless,
     )
-    n_flow = int(np.count_nonzero(flow))
+    notes = _notes(flow if shown is None else shown, abstained, bloodless)
+    return Unwrapped(fold, confidence, abstained, notes, bloodless)
+
+
+def _notes(
+    shown: NDArray[np.bool_], abstained: NDArray[np.bool_], bloodless: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    n_shown = np.count_nonzero(shown)
+    n_bloodless = np.count_nonzero(bloodless & shown)
+    n_unsure = np.count_nonzero(abstained & shown) - n_bloodless
     notes = []
-    if n_unsure > _NOTED_SHARE * n_flow:
-        notes.append(f"{NOTE}{n_unsure / n_flow:.0%} of the flow left as measured: unsure")
-    if n_bloodless > _NOTED_SHARE * n_flow:
-        notes.append(f"{NOTE}{n_bloodless / n_flow:.0%} of the colour does not look like blood")
-    return Unwrapped(fold, confidence, abstained, tuple(notes), bloodless)
+    if n_unsure > _NOTED_SHARE * n_shown:
+        notes.append(f"{NOTE}{n_unsure / n_shown:.0%} of the flow left as measured: unsure")
+    if n_bloodless > _NOTED_SHARE * n_shown:
+        notes.append(f"{NOTE}{n_bloodless / n_shown:.0%} of the colour does not look like blood")
+    return tuple(notes)

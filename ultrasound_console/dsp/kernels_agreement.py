@@ -149,7 +149,7 @@ def decide(
     confidence: Float32,
     abstained: Bool,
     bloodless: Bool,
-) -> tuple[int, int]:
+) -> None:
     """Weigh the folds of each flow pixel with the votes around it; take the likeliest, if any.
 
     Parameters
@@ -167,18 +167,12 @@ def decide(
         To work in.
     fold, confidence, abstained, bloodless : (n_depths, n_lines)
         Zeros; the results go where there is flow.
-
-    Returns
-    -------
-    tuple of int
-        Flow pixels left alone because no fold stands out, and others that do not look like blood.
     """
     n_rows, n_columns = velocity.shape
     n_cell_rows = mixed.shape[0]
     half = window.size // 2
     votes, chances = total.reshape(-1), posterior.reshape(-1)
     heard = np.empty(total.shape[0], np.float32)
-    n_unsure = n_bloodless = 0
     for row in range(n_cell_rows):
         if not busy[row]:
             continue
@@ -217,8 +211,5 @@ def decide(
                 if looks_other or confidence[i, j] < least_confidence:
                     abstained[i, j] = True
                     bloodless[i, j] = looks_other
-                    n_bloodless += looks_other
-                    n_unsure += not looks_other
                 else:
                     fold[i, j] = best - N_FOLDS // 2
-    return n_unsure, n_bloodless

@@ -343,5 +343,5 @@ def _folds(
         support = aligned_empty(flow.shape, np.bool_)
         np.greater_equal(posterior[..., -1], _BLOOD, out=support)
         np.logical_or(support, flow, out=support)
-        return agree(maps.velocity, coherence, support, posterior)
+        return agree(maps.velocity, coherence, support, posterior, shown=flow)
     return unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m, previous=previous)

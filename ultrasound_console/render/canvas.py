@@ -13,21 +13,51 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.gloo import gl
 
 from ..frames import DopplerFrame
-from ..settings import DisplaySettings
-from .colour_maps import VELOCITY_MAPS
-from .colour_scale import AutomaticScale, fold_ticks, velocity_ticks
+from ..settings import (
+    DUAL,
+    ONLY_DEALIASED,
+    ONLY_FOLDS,
+    ONLY_RAW,
+    POWER,
+    TRIPLE,
+    DisplaySettings,
+)
+from .colour_scale import AutomaticScale, fold_ticks, power_ticks, velocity_ticks
 from .overlay import Overlay
-from .painter import CORRECTED, FOLDS, TRUTH, Look, Painter, check_context
+from .painter import (
+    CONVENTIONAL,
+    CORRECTED,
+    FOLDS,
+    POWER_RANGE_DB,
+    TRUTH,
+    Look,
+    Painter,
+    check_context,
+)
 from .strokes import Stroke, canvas_strokes, picture_strokes
 from .surface import DrawingWindow
-from .view import N_PANELS, Rect, Tick, View
+from .view import Rect, Tick, View
 
 _WHEEL_STEP = 120
 _ZOOM_PER_STEP = 1.25
+WORDS_PX = 60
+"""Height that is kept for what is said of a panel."""
+TRUTH_WORDS_PX = 32
+"""More of it, where the truth is known."""
+_PANELS = {
+    TRIPLE: (CONVENTIONAL, FOLDS, CORRECTED),
+    DUAL: (CONVENTIONAL, CORRECTED),
+    ONLY_RAW: (CONVENTIONAL,),
+    ONLY_FOLDS: (FOLDS,),
+    ONLY_DEALIASED: (CORRECTED,),
+}
 
 
 class PanelCanvas(QWidget):
-    """Three linked panels.
+    """Linked panels: all three, or fewer, as the display settings say.
+
+    What belongs to a panel is asked for by its place, from the left; :attr:`panels` says which
+    panel is there.
 
     The wheel zooms about the pointer, the left button drags, a double click fits. The pointer's
     place in the body is marked in every panel. Room is kept for titles, labels of the colour bars
@@ -67,7 +97,8 @@ class PanelCanvas(QWidget):
         self._view = View(*size)
         self._frame: DopplerFrame | None = None
         self._display = DisplaySettings()
-        self._colour_map = "classic"
+        self._panels = self._wanted_panels()
+        self._comparing = False
         self._stale = False
         self._cursor_m: tuple[float, float] | None = None
         self._scale = AutomaticScale()
@@ -107,6 +138,17 @@ class PanelCanvas(QWidget):
         return self._view
 
     @property
+    def panels(self) -> tuple[int, ...]:
+        """Panel at each place, from the left: one of those of :mod:`.painter`."""
+        return self._panels
+
+    @property
+    def compared_place(self) -> int | None:
+        """Where the measured velocity stands in for the corrected one now."""
+        wanted = self._wanted_panels()
+        return wanted.index(CORRECTED) if self._comparing and CORRECTED in wanted else None
+
+    @property
     def cursor_m(self) -> tuple[float, float] | None:
         """(x, z) under the pointer."""
         return self._cursor_m
@@ -116,8 +158,7 @@ class PanelCanvas(QWidget):
         self._frame = frame
         self._to_upload = True
         self._scale.update(frame)
-        self._set_view(self._view.showing(_extent_m(frame)).parted(self._n_panels()))
-        self._labels_may_have_changed()
+        self._arrange(self._view.showing(_extent_m(frame)))
         self._window.requestUpdate()
 
     def clear(self) -> None:
@@ -131,16 +172,15 @@ class PanelCanvas(QWidget):
         """Change how the frame is shown; touches no plane."""
         if display != self._display:
             self._display = display
-            self._set_view(self._view.parted(self._n_panels()))
-            self._labels_may_have_changed()
+            self._arrange(self._view)
             self._window.requestUpdate()
 
-    def set_colour_map(self, name: str) -> None:
-        """Choose one of :data:`~.colour_maps.VELOCITY_MAPS`."""
-        if name not in VELOCITY_MAPS:
-            raise ValueError(f"unknown colour map {name!r}: use {', '.join(VELOCITY_MAPS)}")
-        self._colour_map = name
-        self._window.requestUpdate()
+    def set_comparing(self, comparing: bool) -> None:
+        """Show the measured velocity in the place of the corrected one, or no longer."""
+        if comparing != self._comparing:
+            self._comparing = comparing
+            self._arrange(self._view)
+            self._window.requestUpdate()
 
     def set_stale(self, stale: bool) -> None:
         """Grey the picture, because it is not what happens now."""
@@ -154,49 +194,62 @@ class PanelCanvas(QWidget):
 
     # Where things are
 
-    def panel_rect(self, panel: int) -> Rect:
+    def panel_rect(self, place: int) -> Rect:
         """Return all that belongs to a panel, in logical pixels of the widget."""
-        return self._view.panel_rect(panel)
+        return self._view.panel_rect(place)
 
-    def picture_rect(self, panel: int) -> Rect:
+    def picture_rect(self, place: int) -> Rect:
         """Return where a panel draws its picture."""
-        return self._view.picture_rect(panel)
+        return self._view.picture_rect(place)
 
-    def title_rect(self, panel: int) -> Rect:
+    def title_rect(self, place: int) -> Rect:
         """Return the room for a panel's title."""
-        return self._view.title_rect(panel)
+        return self._view.title_rect(place)
 
-    def bar_rect(self, panel: int) -> Rect:
+    def bar_rect(self, place: int) -> Rect:
         """Return where a panel draws its colour bar."""
-        return self._view.bar_rect(panel)
+        return self._view.bar_rect(place)
 
     def position_m(self, x_px: float, y_px: float) -> tuple[int, float, float] | None:
-        """Return panel and place in the body (x, z) under a point, None beside the pictures."""
+        """Return place, x and z in the body under a point, None beside the pictures."""
         return self._view.position_m(x_px, y_px)
 
-    def pixel(self, panel: int, x_m: float, z_m: float) -> tuple[float, float]:
-        """Return where a panel shows a place in the body."""
-        return self._view.pixel(panel, x_m, z_m)
+    def pixel(self, place: int, x_m: float, z_m: float) -> tuple[float, float]:
+        """Return where a panel shows a point of the body."""
+        return self._view.pixel(place, x_m, z_m)
 
     def depth_ticks(self) -> tuple[Tick, ...]:
         """Return the depth ruler's marks in mm; they belong left of the first picture."""
         return self._view.depth_ticks()
 
-    def bar_ticks(self, panel: int) -> tuple[Tick, ...]:
-        """Return the marks of a panel's bar in cm/s (middle: folds); none without a picture."""
+    def bar_ticks(self, place: int) -> tuple[Tick, ...]:
+        """Return the marks of a panel's bar in :meth:`bar_unit`; none without a picture."""
         if self._frame is None:
             return ()
-        if panel == FOLDS:
+        unit = self.bar_unit(place)
+        if unit == "folds":
             return fold_ticks(self._view)
-        low, high = self._limits_m_s(self._frame, panel)
+        if unit == "dB":
+            return power_ticks(self._view, self._power_db(self._frame), POWER_RANGE_DB)
+        low, high = self._limits_m_s(self._frame, self._panels[place])
         return velocity_ticks(self._view, low, high, self._frame.nyquist_velocity_m_s)
 
-    def scale_m_s(self, panel: int) -> tuple[float, float] | None:
+    def bar_unit(self, place: int) -> str:
+        """Return what the marks of a panel's bar count."""
+        panel = self._panels[place]
+        if panel == FOLDS:
+            return "folds"
+        shows_power = self._display.colour_map == POWER and panel != TRUTH
+        return "dB" if shows_power else "cm/s"
+
+    def scale_m_s(self, place: int) -> tuple[float, float] | None:
         """Return the velocities at both ends of a panel's scale; None without a picture.
 
-        The middle panel counts the folds of what the left one shows, and has its scale.
+        The segmentation panel counts the folds of what the conventional one shows, and has its
+        scale.
         """
-        return None if self._frame is None else self._limits_m_s(self._frame, panel)
+        frame = self._frame
+        return None if frame is None else self._limits_m_s(frame, self._panels[place])
 
     def _limits_m_s(self, frame: DopplerFrame, panel: int) -> tuple[float, float]:
         if panel in (CORRECTED, TRUTH):
@@ -206,9 +259,17 @@ class PanelCanvas(QWidget):
         baseline = self._display.baseline * nyquist
         return baseline - nyquist, baseline + nyquist
 
-    def _n_panels(self) -> int:
+    def _power_db(self, frame: DopplerFrame) -> float:
+        """Doppler power from which colour is shown."""
+        return frame.processing.flow_power_db - self._display.colour_gain_db
+
+    def _wanted_panels(self) -> tuple[int, ...]:
+        """Panels that the settings ask for, and that the frame has."""
+        panels = _PANELS[self._display.view]
+        if self._display.swap:
+            panels = panels[::-1]
         has_truth = self._frame is not None and self._frame.score is not None
-        return N_PANELS + (has_truth and self._display.truth)
+        return (*panels, TRUTH) if has_truth and self._display.truth else panels
 
     # Drawing
 
@@ -237,7 +298,7 @@ class PanelCanvas(QWidget):
             if self._to_upload:
                 self._painter.upload(frame)
                 self._to_upload, self._to_report = False, frame.index
-            if self._view.n_panels > TRUTH:
+            if TRUTH in self._panels:
                 self._painter.upload_truth(frame)
             look = self._look(frame)
         scale = self.devicePixelRatioF()
@@ -256,21 +317,21 @@ class PanelCanvas(QWidget):
         key = self._labels, grids, self._cursor_m
         if key != self._lines_key:
             self._lines_key = key
-            bar_ticks = tuple(self.bar_ticks(panel) for panel in range(self._view.n_panels))
+            bar_ticks = tuple(self.bar_ticks(place) for place in range(len(self._panels)))
             self._lines = (
                 picture_strokes(self._view, grids, self._cursor_m),
-                canvas_strokes(self._view, bar_ticks if frame else ()),
+                canvas_strokes(self._view, bar_ticks if frame else (), self.compared_place),
             )
         return self._lines
 
     def _look(self, frame: DopplerFrame) -> Look:
         nyquist = frame.nyquist_velocity_m_s
-        limits = (self._limits_m_s(frame, panel) for panel in range(self._view.n_panels))
+        limits = (self._limits_m_s(frame, panel) for panel in self._panels)
         return Look(
             display=self._display,
-            power_db=frame.processing.flow_power_db - self._display.colour_gain_db,
+            power_db=self._power_db(frame),
+            panels=self._panels,
             limits=tuple((low / nyquist, high / nyquist) for low, high in limits),
-            velocity_map=VELOCITY_MAPS[self._colour_map],
             stale=self._stale,
         )
 
@@ -346,6 +407,18 @@ class PanelCanvas(QWidget):
             self.cursor_moved.emit(cursor_m)
             self._window.requestUpdate()
 
+    def _arrange(self, view: View) -> None:
+        """Let each place have its panel."""
+        panels = self._wanted_panels()
+        if (place := self.compared_place) is not None:
+            panels = (*panels[:place], CONVENTIONAL, *panels[place + 1 :])
+        # Before the view is: whoever is told of it asks what is where.
+        self._panels = panels
+        has_truth = self._frame is not None and self._frame.score is not None
+        words_px = WORDS_PX + has_truth * TRUTH_WORDS_PX
+        self._set_view(view.parted(len(panels), words_px))
+        self._labels_may_have_changed()
+
     def _set_view(self, view: View) -> None:
         if view != self._view:
             self._view = view
@@ -353,7 +426,12 @@ class PanelCanvas(QWidget):
             self._window.requestUpdate()
 
     def _labels_may_have_changed(self) -> None:
-        labels = self._view, *(self.scale_m_s(panel) for panel in range(N_PANELS))
+        display, frame = self._display, self._frame
+        power_db = None
+        if frame is not None and display.colour_map == POWER:
+            power_db = self._power_db(frame)
+        scales = tuple(self.scale_m_s(place) for place in range(len(self._panels)))
+        labels = self._view, self._panels, self.compared_place, power_db, scales
         if labels != self._labels:
             self._labels = labels
             self.labels_changed.emit()

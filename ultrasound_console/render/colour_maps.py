@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..settings import CLASSIC, POWER, SAFE, VARIANCE
+
 N_COLOURS = 256
 FOLD_LIMIT = 3
 """Largest fold with a colour of its own; larger ones look the same."""
@@ -17,7 +19,7 @@ FOLD_LIMIT = 3
 # Position in -1 ... 1 and red, green, blue in 0 ... 255.
 _ANCHORS = {
     # Red towards, blue away; the ends lean to yellow and cyan, as on most scanners.
-    "classic": (
+    CLASSIC: (
         (-1.00, 150, 236, 255),
         (-0.72, 40, 158, 255),
         (-0.42, 16, 72, 226),
@@ -29,7 +31,7 @@ _ANCHORS = {
         (1.00, 255, 236, 128),
     ),
     # Told apart by lightness and by blue against yellow, which all common colour vision keeps.
-    "colour-blind safe": (
+    SAFE: (
         (-1.00, 196, 226, 255),
         (-0.70, 96, 164, 255),
         (-0.40, 36, 98, 206),
@@ -40,7 +42,28 @@ _ANCHORS = {
         (0.70, 240, 200, 20),
         (1.00, 255, 248, 190),
     ),
+    # Of power: violet and gold, so that it is not taken for velocity.
+    POWER: (
+        (-1.00, 236, 206, 255),
+        (-0.70, 196, 110, 250),
+        (-0.35, 116, 34, 190),
+        (-0.12, 48, 8, 84),
+        (0.00, 6, 6, 10),
+        (0.12, 92, 30, 4),
+        (0.35, 196, 84, 8),
+        (0.70, 250, 170, 40),
+        (1.00, 255, 240, 180),
+    ),
 }
+_ANCHORS[VARIANCE] = _ANCHORS[CLASSIC]
+# What velocity-variance turns to where flow is disturbed: green, of either direction.
+_DISTURBED = (
+    (-1.00, 150, 255, 226),
+    (-0.50, 0, 190, 140),
+    (0.00, 4, 14, 8),
+    (0.50, 120, 190, 0),
+    (1.00, 220, 255, 90),
+)
 
 # Fold -3 ... 3. Amber and teal families, away from the red and blue of flow; the last number is
 # how much of the overlay's opacity a colour takes: flow that is not folded stays in the background.
@@ -68,6 +91,9 @@ VELOCITY_MAPS: dict[str, NDArray[np.uint8]] = {
     name: _interpolated(anchors) for name, anchors in _ANCHORS.items()
 }
 """(256, 3) uint8 each: entry 0 is the fastest flow away, entry 255 towards the probe."""
+
+DISTURBED_MAP: NDArray[np.uint8] = _interpolated(_DISTURBED)
+"""(256, 3) uint8: the same, of disturbed flow."""
 
 FOLD_MAP: NDArray[np.uint8] = np.array(_FOLDS, np.uint8)
 """(7, 4) uint8: fold -3 ... 3; the fourth column is the colour's share of the opacity."""

@@ -111,6 +111,18 @@ def velocity_ticks(
     return tuple(ticks)
 
 
+def power_ticks(view: View, threshold_db: float, range_db: float) -> tuple[Tick, ...]:
+    """Make the marks of a power bar in dB above the noise: from its middle to both ends."""
+    steps = (
+        (place, threshold_db + abs(place) * range_db, abs(place) == 1.0)
+        for place in (-1.0, -0.5, 0.0, 0.5, 1.0)
+    )
+    return tuple(
+        Tick(view.bar_y_px(0.5 + 0.5 * place), f"{power_db:.0f}", is_end)
+        for place, power_db, is_end in steps
+    )
+
+
 def fold_ticks(view: View) -> tuple[Tick, ...]:
     """Make the marks in the middle of each colour of the fold bar."""
     n = 2 * FOLD_LIMIT + 1

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from vispy import gloo
 
-from ..assets import shader
 from ..frames import DopplerFrame
 from ..geometry import ImageGrid
-from ..settings import DisplaySettings
-from .colour_maps import FOLD_MAP
+from ..settings import CLASSIC, POWER, VARIANCE, DisplaySettings
+from .colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from .overlay import Overlay
-from .strokes import Stroke, stroke_mesh
+from .programs import Cover, Lines, Program
+from .strokes import Stroke
 from .view import N_PANELS, Rect, View
 
 CONVENTIONAL, FOLDS, CORRECTED, TRUTH = range(N_PANELS + 1)
@@ -30,7 +30,18 @@ _FRAGMENTS = ("conventional.frag", "folds.frag", "corrected.frag", "corrected.fr
 _BAR_FRAGMENTS = ("velocity_bar.frag", "fold_bar.frag", "velocity_bar.frag", "velocity_bar.frag")
 # Powers of the true picture, beyond any threshold: shown inside the vessels, and not outside.
 _SHOWN_DB, _HIDDEN_DB = 1e3, -1e3
-_HATCH_PX = 7.0
+HATCH_PX = 7.0
+UNSURE_BELOW = 0.7
+"""Confidence below which a fold is hatched."""
+_UNSURE = 8
+POWER_RANGE_DB = 30.0
+"""From the weakest flow shown to the end of the power map."""
+# Bandwidths from which flow counts as disturbed: a bit, and fully.
+_DISTURBED = 0.2, 0.8
+# What a fraction may be without being taken for one more.
+_LARGEST_BANDWIDTH = np.float32(0.99)
+# What the shaders are told of the maps that show more than velocity.
+_MODES = {VARIANCE: "#define SHOWS_VARIANCE\n", POWER: "#define SHOWS_POWER\n"}
 _POLAR_COLUMNS = 64
 
 
@@ -76,43 +87,18 @@ class Look:
     display : DisplaySettings
     power_db : float
         Doppler power from which colour is shown.
+    panels : tuple of int
+        What each place shows.
     limits : tuple of (low, high)
-        Ends of the colour bar of each panel.
-    velocity_map : (256, 3) uint8
+        Ends of the colour bar at each place.
     stale : bool
     """
 
     display: DisplaySettings
     power_db: float
+    panels: tuple[int, ...]
     limits: tuple[tuple[float, float], ...]
-    velocity_map: NDArray[np.uint8]
     stale: bool
-
-
-class _Program:
-    """A vispy program that sends a uniform only when it changes."""
-
-    def __init__(self, vertex: str, fragment: str, header: str = "") -> None:
-        self._program = gloo.Program(header + shader(vertex), header + shader(fragment))
-        self._names = {name for _, _, name in self._program.variables}
-        self._sent: dict[str, Any] = {}
-
-    def set(self, **values: Any) -> None:
-        """Set those of the values that the program has; objects count as changed when replaced."""
-        for name, value in values.items():
-            if name not in self._names:
-                continue
-            old = self._sent.get(name)
-            if old is value or (isinstance(value, float | tuple) and old == value):
-                continue
-            self._sent[name] = value
-            self._program[name] = value
-
-    def draw(self, mode: str) -> None:
-        self._program.draw(mode)
-
-    def bind(self, vertices: Any) -> None:
-        self._program.bind(vertices)
 
 
 def grid_mesh(grid: ImageGrid) -> NDArray[np.float32]:
@@ -129,6 +115,16 @@ def grid_mesh(grid: ImageGrid) -> NDArray[np.float32]:
     columns = np.repeat(np.linspace(-0.5, grid.n_lines - 0.5, n + 1), 2)
     rows = np.tile([-0.5, grid.n_depths - 0.5], n + 1)
     return np.stack([rows, columns], axis=1).astype(np.float32)
+
+
+def _state(frame: DopplerFrame) -> NDArray[np.uint8]:
+    """Status, and a mark where the fold is unsure; nobody is, where folds were not looked for."""
+    if not frame.processing.dealias:
+        return frame.status
+    state = np.less(frame.confidence, np.float32(UNSURE_BELOW)).view(np.uint8)
+    state *= np.uint8(_UNSURE)
+    state += frame.status
+    return state
 
 
 def _amplified(bmode_db: NDArray[np.float32], tgc_db: tuple[float, ...]) -> NDArray[np.float32]:
@@ -151,69 +147,6 @@ def _grid_uniforms(name: str, grid: ImageGrid) -> dict[str, tuple[float, ...]]:
     }
 
 
-class _Lines:
-    """Strokes on the GPU."""
-
-    def __init__(self) -> None:
-        self._program = _Program("stroke.vert", "stroke.frag")
-        self._strokes: list[Stroke] = []
-        self._vertices: Any = None
-        self._n_vertices = 0
-
-    def load(self, strokes: list[Stroke]) -> None:
-        """Send strokes that differ from the last ones."""
-        if strokes == self._strokes:
-            return
-        self._strokes = strokes
-        mesh = stroke_mesh(strokes)
-        if mesh.size == self._n_vertices:
-            self._vertices.set_data(mesh)
-        elif mesh.size:
-            self._vertices = gloo.VertexBuffer(mesh)
-            self._program.bind(self._vertices)
-        self._n_vertices = mesh.size
-
-    def draw(self, rect: Rect, pixel_scale: float) -> None:
-        if self._n_vertices:
-            size_px = float(rect.width), float(rect.height)
-            self._program.set(u_viewport_px=size_px, u_pixel_scale=float(pixel_scale))
-            self._program.draw("triangles")
-
-
-class _Cover:
-    """The overlay on the GPU: a texture of the canvas's size, drawn where there is something."""
-
-    def __init__(self) -> None:
-        self._program = _Program("overlay.vert", "overlay.frag")
-        self._size = (0, 0)
-        self._texture: Any = None
-        self._rects: list[tuple[int, int, int, int]] = []
-
-    def load(self, overlay: Overlay, size: tuple[int, int], pixel_scale: float) -> None:
-        """Send what differs from the last time."""
-        if size != self._size:
-            self._size = width, height = size
-            self._texture = gloo.Texture2D((height, width, 4))
-            self._program.set(u_overlay=self._texture, u_size_px=(float(width), float(height)))
-            overlay.forget()
-        for patch in overlay.patches(pixel_scale):
-            self._texture.set_data(patch.rgba, offset=(patch.top, patch.left))
-        rects = overlay.rects(pixel_scale)
-        if rects != self._rects:
-            self._rects = rects
-            triangles = [
-                ((x0, y0), (x1, y0), (x0, y1), (x0, y1), (x1, y0), (x1, y1))
-                for x0, y0, x1, y1 in rects
-            ]
-            places = np.array(triangles, np.float32).reshape(-1, 2)
-            if rects:
-                self._program.set(a_place_px=gloo.VertexBuffer(places))
-
-    def draw(self) -> None:
-        if self._rects:
-            self._program.draw("triangles")
-
-
 class Painter:
     """Owns what lives on the GPU, and draws a frame into a canvas."""
 
@@ -226,8 +159,10 @@ class Painter:
         self._tgc_db: tuple[float, ...] | None = None
         self._truth = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
         self._truth_of: DopplerFrame | None = None
-        self._velocity_map = gloo.Texture2D((1, 256, 3), interpolation="linear")
-        self._velocity_table: NDArray[np.uint8] | None = None
+        self._velocity_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
+        # The true velocity is velocity, whatever the others show.
+        self._truth_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
+        self._map_name = ""
         self._fold_map = gloo.Texture2D(FOLD_MAP[None])
         self._textures = {
             "u_bmode_db": self._bmode_db,
@@ -235,28 +170,35 @@ class Painter:
             "u_velocity_map": self._velocity_map,
             "u_fold_map": self._fold_map,
         }
+        self._frame: DopplerFrame | None = None
+        self._has_bandwidth = False
         self._grids: tuple[ImageGrid, ImageGrid] | None = None
-        self._pictures: dict[tuple[str, str], tuple[_Program, ...]] = {}
-        self._kinds = ("", "")
-        corners = gloo.VertexBuffer(np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32))
-        self._bars = tuple(_Program("bar.vert", fragment) for fragment in _BAR_FRAGMENTS)
-        for program in self._bars:
-            program.set(a_corner=corners, **self._textures)
-        self._picture_lines, self._canvas_lines = _Lines(), _Lines()
-        self._cover = _Cover()
+        self._meshes: tuple[Any, ...] = ()
+        self._made: dict[tuple[str, ...], tuple[Program, ...]] = {}
+        # B-mode and the panels, and the bars of the panels, for the grids and the map in use.
+        self._pictures: tuple[Program, ...] = ()
+        self._bars: tuple[Program, ...] = ()
+        corners = np.array([(-1, -1), (1, -1), (-1, 1), (1, 1)], np.float32)
+        self._corners = gloo.VertexBuffer(corners)
+        self._picture_lines, self._canvas_lines = Lines(), Lines()
+        self._cover = Cover()
 
     def upload(self, frame: DopplerFrame) -> None:
         """Send the planes of a frame; the grids may differ from the last ones."""
         grids = frame.acquisition.bmode_grid, frame.acquisition.colour_grid
         if grids != self._grids:
-            self._place(*grids)
-        self._bmode, self._tgc_db = frame.bmode_db, None
-        velocity, power_db, corrected, status = np.moveaxis(self._packed, -1, 0)
+            self._grids, self._pictures = grids, ()
+            self._packed = np.zeros((*frame.acquisition.colour_grid.shape, 4), np.float32)
+            self._meshes = tuple(gloo.VertexBuffer(grid_mesh(grid)) for grid in grids)
+        self._frame, self._bmode, self._tgc_db = frame, frame.bmode_db, None
+        velocity, power_db, corrected, state = np.moveaxis(self._packed, -1, 0)
         np.multiply(frame.velocity_m_s, np.float32(1 / frame.nyquist_velocity_m_s), out=velocity)
         power_db[...] = frame.power_db
         np.multiply(frame.fold, np.float32(2), out=corrected)
         corrected += velocity
-        status[...] = frame.status
+        state[...] = _state(frame)
+        if self._has_bandwidth:
+            state += np.minimum(frame.bandwidth, _LARGEST_BANDWIDTH)
         self._flow.set_data(self._packed)
 
     def upload_truth(self, frame: DopplerFrame) -> None:
@@ -270,33 +212,47 @@ class Painter:
         packed[..., 2] /= frame.nyquist_velocity_m_s
         self._truth.set_data(packed)
 
-    def _place(self, bmode_grid: ImageGrid, colour_grid: ImageGrid) -> None:
-        """Make meshes and programs fit the grids."""
-        self._grids = bmode_grid, colour_grid
-        self._packed = np.zeros((*colour_grid.shape, 4), np.float32)
-        self._kinds = bmode_grid.kind, colour_grid.kind
-        if self._kinds not in self._pictures:
-            self._pictures[self._kinds] = tuple(
-                self._picture_program(fragment, *self._kinds)
-                for fragment in ("bmode.frag", *_FRAGMENTS)
+    def _place(self, mode: str) -> None:
+        """Take the programs that fit the grids and the map in use."""
+        assert self._grids is not None
+        bmode_grid, colour_grid = self._grids
+        kinds = bmode_grid.kind, colour_grid.kind
+        # The true velocity is shown as velocity.
+        modes = mode, mode, mode, ""
+        if (*kinds, mode) not in self._made:
+            self._made[*kinds, mode] = (
+                self._picture_program("bmode.frag", *kinds, ""),
+                *(
+                    self._picture_program(fragment, *kinds, its_mode)
+                    for fragment, its_mode in zip(_FRAGMENTS, modes, strict=True)
+                ),
             )
-        meshes = [gloo.VertexBuffer(grid_mesh(grid)) for grid in self._grids]
+        if (mode,) not in self._made:
+            self._made[mode,] = tuple(
+                Program("bar.vert", fragment, its_mode)
+                for fragment, its_mode in zip(_BAR_FRAGMENTS, modes, strict=True)
+            )
+            for program in self._made[mode,]:
+                program.set(a_corner=self._corners, **self._textures)
+            self._made[mode,][TRUTH].set(u_velocity_map=self._truth_map)
+        self._pictures, self._bars = self._made[*kinds, mode], self._made[mode,]
         grid_uniforms = _grid_uniforms("bmode", bmode_grid) | _grid_uniforms("colour", colour_grid)
-        *_, truth = self._pictures[self._kinds]
-        truth.set(u_flow=self._truth)
-        for i, program in enumerate(self._pictures[self._kinds]):
+        self._pictures[-1].set(u_flow=self._truth, u_velocity_map=self._truth_map)
+        for i, program in enumerate(self._pictures):
             own = min(i, 1)
-            program.set(a_index=meshes[own], **grid_uniforms)
+            program.set(a_index=self._meshes[own], **grid_uniforms)
             program.set(**_grid_uniforms("mesh", self._grids[own]))
 
-    def _picture_program(self, fragment: str, bmode_kind: str, colour_kind: str) -> _Program:
+    def _picture_program(
+        self, fragment: str, bmode_kind: str, colour_kind: str, mode: str
+    ) -> Program:
         mesh_kind = bmode_kind if fragment == "bmode.frag" else colour_kind
         header = (
             f"#define mesh_position_m {mesh_kind}_position_m\n"
             f"#define bmode_index {bmode_kind}_index\n"
             f"#define colour_index {colour_kind}_index\n"
         )
-        program = _Program("picture.vert", fragment, header)
+        program = Program("picture.vert", fragment, header + mode)
         program.set(**self._textures)
         return program
 
@@ -333,12 +289,12 @@ class Painter:
         gloo.clear(color=(0, 0, 0, 1), depth=False)
         if look is not None:
             self._set_look(look, view, pixel_scale)
-            bmode, *colour = self._pictures[self._kinds]
-            for panel in range(view.n_panels):
-                viewport(view.picture_rect(panel))
+            bmode, *colour = self._pictures
+            for place, panel in enumerate(look.panels):
+                viewport(view.picture_rect(place))
                 bmode.draw("triangle_strip")
                 colour[panel].draw("triangle_strip")
-                viewport(view.bar_rect(panel))
+                viewport(view.bar_rect(place))
                 self._bars[panel].draw("triangle_strip")
         gloo.set_state(blend=True, blend_func=("src_alpha", "one_minus_src_alpha", "zero", "one"))
         self._picture_lines.load(picture_strokes)
@@ -367,10 +323,18 @@ class Painter:
 
     def _set_look(self, look: Look, view: View, pixel_scale: float) -> None:
         """Bring the uniforms up to date."""
-        if look.velocity_map is not self._velocity_table:
-            self._velocity_table = look.velocity_map
-            self._velocity_map.set_data(look.velocity_map[None])
         display = look.display
+        has_another_map = display.colour_map != self._map_name
+        if has_another_map:
+            self._map_name = name = display.colour_map
+            of_truth = CLASSIC if name == POWER else name
+            self._velocity_map.set_data(np.stack([VELOCITY_MAPS[name], DISTURBED_MAP]))
+            self._truth_map.set_data(np.stack([VELOCITY_MAPS[of_truth], DISTURBED_MAP]))
+            self._has_bandwidth = name == VARIANCE
+            if self._frame is not None:
+                self.upload(self._frame)
+        if has_another_map or not self._pictures:
+            self._place(_MODES.get(self._map_name, ""))
         if display.tgc_db != self._tgc_db:
             self._tgc_db = display.tgc_db
             # Here and not for every pixel: a tenth of what a software rasteriser does.
@@ -393,11 +357,13 @@ class Painter:
             "u_baseline": display.baseline,
             "u_direction": -1.0 if display.invert else 1.0,
             "u_live": 0.0 if look.stale else 1.0,
-            "u_hatch_px": _HATCH_PX * pixel_scale,
+            "u_hatch_px": HATCH_PX * pixel_scale,
+            "u_power_range_db": POWER_RANGE_DB,
+            "u_disturbed": _DISTURBED,
         }
-        bmode, *colour = self._pictures[self._kinds]
+        bmode, *colour = self._pictures
         bmode.set(**values)
-        for panel in range(view.n_panels):
-            values["u_limits"] = look.limits[panel]
+        for place, panel in enumerate(look.panels):
+            values["u_limits"] = look.limits[place]
             colour[panel].set(**values)
             self._bars[panel].set(**values)

@@ -20,6 +20,7 @@ CURSOR: Colour = (0.95, 0.96, 0.98, 0.55)
 RULER: Colour = (0.62, 0.65, 0.70, 0.85)
 ACCENT: Colour = (0.24, 0.80, 0.70, 1.0)
 FRAME: Colour = (0.24, 0.26, 0.30, 1.0)
+CAUTION: Colour = (0.94, 0.71, 0.16, 1.0)
 
 VERTEX = np.dtype(
     [
@@ -120,13 +121,26 @@ def picture_strokes(
     return strokes
 
 
-def canvas_strokes(view: View, bar_ticks: tuple[tuple[Tick, ...], ...]) -> list[Stroke]:
-    """Make the lines around the pictures, in pixels from the canvas's top left corner."""
+def canvas_strokes(
+    view: View, bar_ticks: tuple[tuple[Tick, ...], ...], marked: int | None = None
+) -> list[Stroke]:
+    """Make the lines around the pictures, in pixels from the canvas's top left corner.
+
+    Parameters
+    ----------
+    view : View
+    bar_ticks : tuple of (tuple of Tick)
+        Of each panel.
+    marked : int, optional
+        Panel whose picture is framed, because it is not what is usually there.
+    """
     strokes = []
     for panel in range(view.n_panels):
         if panel > 0:
             x = view.panel_rect(panel).x + 0.5
             strokes.append(Stroke(((x, 0), (x, view.height_px)), FRAME))
+    if marked is not None:
+        strokes.append(_frame(view.picture_rect(marked), CAUTION, 3.0))
     for panel, ticks in enumerate(bar_ticks):
         bar = view.bar_rect(panel)
         strokes.append(_frame(bar))
@@ -144,11 +158,11 @@ def _crisp(pixel: float) -> float:
     return math.floor(pixel + 1e-6) + 0.5
 
 
-def _frame(rect: Rect) -> Stroke:
+def _frame(rect: Rect, colour: Colour = FRAME, width_px: float = 1.0) -> Stroke:
     left, right = rect.x - 0.5, rect.right + 0.5
     top, bottom = rect.y - 0.5, rect.bottom + 0.5
     points = ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-    return Stroke(points, FRAME)
+    return Stroke(points, colour, width_px)
 
 
 def _pixels(

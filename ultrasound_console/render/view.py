@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 N_PANELS = 3
 """Conventional, segmentation, de-aliased; the truth can be a fourth."""
@@ -19,11 +20,16 @@ RULER_PX = 30
 BAR_ROOM_PX = 66
 """Room right of each picture for the colour bar and its labels."""
 BAR_WIDTH_PX = 12
+SIDE_PX = 300
+"""Room for words beside the pictures."""
 _BAR_GAP_PX = 8
 _BAR_HEIGHT_PX = (60, 420)
 _BAR_UNIT_PX = 16
+KEY_PX = 36
+"""Room below a bar and its unit for what else colours are marked with."""
 _EDGE_PX = 6
 _SMALLEST_PICTURE_PX = 16
+_WIDEST = 1.35
 
 MAX_ZOOM = 16.0
 _PADDING = 0.015
@@ -89,6 +95,8 @@ class View:
     center_m : tuple of float
         (x, z) in the middle of each picture; kept so that the picture stays filled.
     n_panels : int
+    words_px : int
+        Height of the words below each picture. Three panels or more leave it by being narrow.
     """
 
     width_px: int
@@ -97,6 +105,7 @@ class View:
     zoom: float = 1.0
     center_m: tuple[float, float] = (0.0, 0.0)
     n_panels: int = N_PANELS
+    words_px: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", min(max(self.zoom, 1.0), MAX_ZOOM))
@@ -104,24 +113,64 @@ class View:
 
     # Layout
 
+    @cached_property
+    def side_px(self) -> int:
+        """Room for words left of the ruler, where fewer than three pictures are larger for it."""
+        if self.n_panels >= N_PANELS:
+            return 0
+        beside, below = self._fit(SIDE_PX, 0), self._fit(0, self.words_px)
+        return SIDE_PX if beside > below else 0
+
+    @property
+    def foot_px(self) -> int:
+        """Room for words below fewer than three pictures, which would fill the height."""
+        return self.words_px if self.n_panels < N_PANELS and not self.side_px else 0
+
+    def _fit(self, side_px: int, foot_px: int) -> float:
+        """Magnification of a fitted picture with so much room for words."""
+        x_min, x_max, z_min, z_max = self.extent_m
+        cell = (self.width_px - side_px - RULER_PX) / self.n_panels
+        width = max(_SMALLEST_PICTURE_PX, cell - _EDGE_PX - BAR_ROOM_PX)
+        height = max(_SMALLEST_PICTURE_PX, self.height_px - TITLE_PX - _EDGE_PX - foot_px)
+        return min(width / (x_max - x_min), height / (z_max - z_min))
+
     def panel_rect(self, panel: int) -> Rect:
         """Return all that belongs to a panel: title, picture, bar, and the first one's ruler."""
-        cell = (self.width_px - RULER_PX) / self.n_panels
-        left = 0 if panel == 0 else RULER_PX + round(panel * cell)
-        return Rect(left, 0, RULER_PX + round((panel + 1) * cell) - left, self.height_px)
+        left = 0 if panel == 0 else self._cell_x(panel)
+        right = self.width_px if panel == self.n_panels - 1 else self._cell_x(panel + 1)
+        return Rect(left, 0, right - left, self.height_px)
 
     def picture_rect(self, panel: int) -> Rect:
         """Return where a panel draws its picture; the same size in every panel."""
-        cell = (self.width_px - RULER_PX) / self.n_panels
-        left = RULER_PX + round(panel * cell) + _EDGE_PX
-        width = max(_SMALLEST_PICTURE_PX, math.floor(cell) - _EDGE_PX - BAR_ROOM_PX)
-        height = max(_SMALLEST_PICTURE_PX, self.height_px - TITLE_PX - _EDGE_PX)
-        return Rect(left, TITLE_PX, width, height)
+        left = self._cell_x(panel) + _EDGE_PX
+        width = max(_SMALLEST_PICTURE_PX, math.floor(self._cell_px) - _EDGE_PX - BAR_ROOM_PX)
+        return Rect(left, TITLE_PX, width, self._picture_height_px)
+
+    @property
+    def _picture_height_px(self) -> int:
+        height = self.height_px - TITLE_PX - _EDGE_PX - self.foot_px
+        return max(_SMALLEST_PICTURE_PX, height)
+
+    @cached_property
+    def _cell_px(self) -> float:
+        """Width of a panel but for the ruler."""
+        cell = (self.width_px - self.side_px - RULER_PX) / self.n_panels
+        if self.n_panels >= N_PANELS:
+            return cell
+        # Ruler and bar stay near a picture that is narrower than its room.
+        x_min, x_max, z_min, z_max = self.extent_m
+        fitted = self._picture_height_px * (x_max - x_min) / (z_max - z_min)
+        return min(cell, _WIDEST * fitted + _EDGE_PX + BAR_ROOM_PX)
+
+    def _cell_x(self, panel: int) -> int:
+        rest = self.width_px - self.side_px - RULER_PX - self.n_panels * self._cell_px
+        return self.side_px + RULER_PX + round(0.5 * rest + panel * self._cell_px)
 
     def title_rect(self, panel: int) -> Rect:
         """Return the room for a panel's title."""
         panel_rect, picture = self.panel_rect(panel), self.picture_rect(panel)
-        return Rect(picture.x, 0, panel_rect.right - picture.x, TITLE_PX)
+        right = min(panel_rect.right, picture.right + BAR_ROOM_PX)
+        return Rect(picture.x, 0, right - picture.x, TITLE_PX)
 
     def bar_rect(self, panel: int) -> Rect:
         """Return a colour bar, about as high as a fitted picture; labels go to its right."""
@@ -129,7 +178,9 @@ class View:
         low, high = _BAR_HEIGHT_PX
         *_, z_min, z_max = self.extent_m
         fitted = round((z_max - z_min) * self.pixels_per_m / self.zoom)
-        height = min(max(fitted, low), high, picture.height - 2 * _BAR_GAP_PX - _BAR_UNIT_PX)
+        height = min(
+            max(fitted, low), high, picture.height - 2 * _BAR_GAP_PX - _BAR_UNIT_PX - KEY_PX
+        )
         height = max(1, height)
         return Rect(picture.right + _BAR_GAP_PX, picture.y + _BAR_GAP_PX, BAR_WIDTH_PX, height)
 
@@ -199,9 +250,9 @@ class View:
         """Return the same zoom over another extent."""
         return replace(self, extent_m=extent_m)
 
-    def parted(self, n_panels: int) -> View:
+    def parted(self, n_panels: int, words_px: int = 0) -> View:
         """Return the same zoom in another number of panels."""
-        return replace(self, n_panels=n_panels)
+        return replace(self, n_panels=n_panels, words_px=words_px)
 
     def fitted(self) -> View:
         """Return a view of all of the extent."""

@@ -269,7 +269,7 @@ def _kept(
     if paths and all(path.is_file() for path in paths):
         try:
             return [load(path) for path in paths]
-        except (ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
             pass  # of another version, or not whole: make them anew
     packed = [_packed(sequence) for sequence in make()]
     if folder is not None:
@@ -286,7 +286,7 @@ def load(path: Path) -> Sequence:
 
     Raises
     ------
-    ValueError, KeyError, TypeError, zipfile.BadZipFile
+    ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile
         It is no such file, or one of another version.
     """
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:

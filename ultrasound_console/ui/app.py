@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from ..assets import AssetError
 from ..declared import Value
 from ..doctor import check_display, check_libraries
+from ..presets import Memory, config_folder
 from ..segment import Segmenter
 from ..store import SettingsStore
 
@@ -56,6 +57,8 @@ class RunOptions:
         Files to write just before the window closes.
     model : Path or None
         Network to use in the place of the program's own.
+    fresh : bool
+        Start with the settings of a first start, and remember none of this run.
     """
 
     source: str
@@ -65,6 +68,7 @@ class RunOptions:
     screenshot: Path | None = None
     stats: Path | None = None
     model: Path | None = None
+    fresh: bool = False
 
 
 class CannotStartError(Exception):
@@ -96,7 +100,8 @@ def run_console(options: RunOptions) -> int:
         load_segmenter = lambda: own  # noqa: E731
     try:
         application = start_application()
-        window = _window(application, store, load_segmenter)
+        memory = None if options.fresh else Memory(config_folder() / "sources.toml")
+        window = _window(application, store, load_segmenter, memory)
     except CannotStartError as error:
         return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
     return _Run(options, window).until_closed(application)
@@ -255,7 +260,10 @@ def _check_opengl() -> None:
 
 
 def _window(
-    application: QApplication, store: SettingsStore, load_segmenter: Callable[[], Segmenter]
+    application: QApplication,
+    store: SettingsStore,
+    load_segmenter: Callable[[], Segmenter],
+    memory: Memory | None,
 ) -> MainWindow:
     """Make the window."""
     from ..render.painter import RenderError
@@ -264,7 +272,7 @@ def _window(
 
     theme.apply(application)
     try:
-        return MainWindow(store, load_segmenter)
+        return MainWindow(store, load_segmenter, memory=memory)
     except RenderError as error:
         raise CannotStartError(str(error)) from error
 

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QScrollArea,
     QSizePolicy,
@@ -21,7 +22,8 @@ from ..declared import Value, specs
 from ..frames import Acquisition
 from ..settings import SPECS, TGC, AcquisitionSettings, Settings
 from . import theme
-from .controls import HEIGHT_PX, make_control
+from .controls import make_control
+from .flow_switch import FlowSwitch, PushButton
 from .steps import prf_steps, prf_text
 
 EVERYDAY = (
@@ -56,6 +58,7 @@ GROUPS = {
         "colour_scale_m_s",
         "baseline",
         "invert",
+        "colour_map",
         "colour_gain_db",
         "wall_filter",
         "wall_cutoff_m_s",
@@ -76,7 +79,7 @@ GROUPS = {
     ),
     "TGC": TGC,
     "Simulate": HEART,
-    "System": ("compute", "truth"),
+    "System": ("view", "swap", "compute", "truth"),
 }
 
 COLUMN_WIDTH_PX = 280
@@ -84,6 +87,7 @@ _NO_LIMIT_PX = 16_777_215
 STRIP_HEIGHT_PX = 68
 _NARROWEST_PX = 208
 _SPACING_PX = 4
+_MORE_WIDTH_PX = 48
 
 FORMED_WHEN_ACQUIRED = {"f_number", *(name for name, _ in specs(AcquisitionSettings))}
 """Settings that a frozen frame cannot follow: its samples are beamformed already."""
@@ -185,13 +189,13 @@ class ControlPanel(QWidget):
             control.changed.connect(self.changed)
             control.committed.connect(self.committed)
         self.prf_readout = PrfReadout()
-        self.more = QToolButton()
-        self.more.setObjectName("more")
+        self.flow = FlowSwitch()
+        self.flow.show_settings(settings)
+        self.more = PushButton("More", "more")
         self.more.setCheckable(True)
         self.more.setToolTip("Show the controls that are needed less often (F9)")
-        self.more.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.more.setFixedHeight(HEIGHT_PX)
-        self.more.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.more.setFixedWidth(_MORE_WIDTH_PX)
+        self.more.setStyleSheet("padding: 2px 0;")
         self.more.toggled.connect(self._show_rest)
         self._is_recording = False
         self._frozen = False
@@ -211,6 +215,7 @@ class ControlPanel(QWidget):
         """Follow the settings in force."""
         for name, control in self.controls.items():
             control.show_value(settings.get(name))
+        self.flow.show_settings(settings)
         self._name_tgc()
 
     def flatten_tgc(self) -> None:
@@ -232,7 +237,7 @@ class ControlPanel(QWidget):
         self._lock()
 
     def set_resets(self, settings: AcquisitionSettings) -> None:
-        """Let acquisition controls reset to what the source started with."""
+        """Let acquisition controls reset to what the source starts with."""
         for name, _ in specs(AcquisitionSettings):
             self.controls[name].default = getattr(settings, name)
 
@@ -247,6 +252,7 @@ class ControlPanel(QWidget):
         for name, control in self.controls.items():
             frozen = FROZEN if self._frozen and name in FORMED_WHEN_ACQUIRED else ""
             control.lock(own.get(name, frozen))
+        self.flow.lock(FROZEN if self._frozen else "")
 
     # ---- where they are -------------------------------------------------------------------
 
@@ -287,11 +293,19 @@ class ControlPanel(QWidget):
         grid.addWidget(self.prf_readout, 1, 0)
         rest = (name for title in _STRIP_ORDER for name in GROUPS[title])
         names = [*EVERYDAY[1:], *(name for name in rest if name not in EVERYDAY)]
-        # The PRF and what became of it take the first column; the last slot is for "more".
+        # The PRF and what became of it take the first column; the last slot is for buttons.
         n_rows = max(2, math.ceil(len(EVERYDAY) / (self._n_columns - 1)))
         n_slots = n_rows * (self._n_columns - 1)
         n_shown = n_slots - 1
-        _fill(grid, [*(self.controls[name] for name in names[:n_shown]), self.more], left=1)
+        buttons = QWidget()
+        row = QHBoxLayout(buttons)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(_SPACING_PX)
+        row.addWidget(self.flow, 1)
+        row.addWidget(self.more)
+        self.flow.show()
+        self.more.show()
+        _fill(grid, [*(self.controls[name] for name in names[:n_shown]), buttons], left=1)
         self._rest = QWidget()
         rest_grid = _grid(self._rest, self._n_columns)
         _fill(rest_grid, [self.controls[name] for name in names[n_shown:]], left=0)
@@ -308,6 +322,9 @@ class ControlPanel(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(0)
+        column.addWidget(self.flow)
+        self.flow.show()
+        column.addSpacing(_SPACING_PX)
         for title, names in GROUPS.items():
             if names == TGC:
                 column.addWidget(self._tgc_fold(1))
@@ -335,13 +352,8 @@ class ControlPanel(QWidget):
         self.tgc.grid.setHorizontalSpacing(8)
         for column in range(n_columns):
             self.tgc.grid.setColumnStretch(column, 1)
-        flat = QToolButton()
-        flat.setObjectName("flat")
-        flat.setText("Flat")
+        flat = PushButton("Flat", "flat")
         flat.setToolTip("Set all eight gains back to 0 dB")
-        flat.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        flat.setFixedHeight(HEIGHT_PX)
-        flat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         flat.clicked.connect(self.flatten_tgc)
         _fill(self.tgc.grid, [*(self.controls[name] for name in TGC), flat], left=0)
         self._name_tgc()
@@ -349,7 +361,7 @@ class ControlPanel(QWidget):
 
     def _show_rest(self, shown: bool) -> None:
         self._rest.setVisible(shown)
-        self.more.setText("Fewer controls" if shown else "More controls")
+        self.more.setText("Fewer" if shown else "More")
 
 
 def _grid(holder: QWidget, n_columns: int) -> QGridLayout:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QEnterEvent,
+    QFocusEvent,
     QFontMetrics,
     QKeyEvent,
     QMouseEvent,
@@ -14,12 +16,12 @@ from PySide6.QtGui import (
     QPen,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QLineEdit, QMenu, QSizePolicy, QToolTip, QWidget
 
-from ..declared import Switch, Value
+from ..declared import Range, SettingError, Switch, Value
 from ..settings import SPECS
 from . import theme
-from .steps import Steps, declared_steps
+from .steps import Steps, declared_steps, typed_value
 
 HEIGHT_PX = 26
 _PAD_PX = 10
@@ -29,14 +31,16 @@ _COMMIT_DELAY_MS = 400
 _WHEEL_NOTCH = 120
 _NEXT_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Plus)
 _BEFORE_KEYS = (Qt.Key.Key_Down, Qt.Key.Key_Minus)
+_RETURN_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PAGE = 10
 
 
 class Control(QWidget):
     """One setting on screen.
 
-    Mouse, wheel and keys (Up, Down, Page Up, Page Down, Return; double click or Backspace resets).
-    Left, Right, Home and End are left to the cine loop.
+    Mouse, wheel and keys (Up, Down, Page Up, Page Down; Return to type a number; double click or
+    Backspace resets; a menu under the right button). Left, Right, Home and End are left to the
+    cine loop.
 
     Parameters
     ----------
@@ -101,6 +105,21 @@ class Control(QWidget):
         self.give(self.default)
         self._finish()
 
+    def type_value(self) -> None:
+        """Let a number be typed over the control."""
+        _Entry(self)
+
+    def take_typed(self, text: str) -> None:
+        """Give and commit a number as typed.
+
+        Raises
+        ------
+        SettingError
+            It cannot be had; the message says what can.
+        """
+        self.give(typed_value(self.name, text))
+        self._finish()
+
     def give(self, value: Value) -> None:
         """Show another value and tell of it; it is not committed yet."""
         if value != self.value:
@@ -146,8 +165,20 @@ class Control(QWidget):
             self.step(-_PAGE)
         elif key == Qt.Key.Key_Backspace:
             self.reset()
+        elif key in _RETURN_KEYS and isinstance(self._spec, Range):
+            self.type_value()
         else:
             super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Offer what double click and Return do."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        reset = menu.addAction(f"Reset to {self.steps.text(self.default)}", self.reset)
+        reset.setEnabled(self.value != self.default)
+        if isinstance(self._spec, Range):
+            menu.addAction("Type a value", self.type_value)
+        menu.popup(event.globalPos())
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Light up."""
@@ -196,6 +227,54 @@ class Control(QWidget):
         )
         painter.setPen(QColor(theme.CAPTION if enabled else theme.DISABLED))
         painter.drawText(inside, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, label)
+
+
+class _Entry(QLineEdit):
+    """A number being typed over its control: Return takes it, Escape or leaving does not."""
+
+    def __init__(self, control: Control) -> None:
+        super().__init__(control)
+        self._control = control
+        self.setObjectName("entry")
+        self.setFont(theme.font())
+        self.setText(control.steps.text(control.value))
+        self.selectAll()
+        self.setGeometry(control.rect())
+        self._edge(theme.ACCENT)
+        self.show()
+        self.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Take or leave the number; no key that is unused here goes on to the control."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._control.setFocus()
+        elif event.key() in _RETURN_KEYS:
+            self._take()
+        else:
+            super().keyPressEvent(event)
+        event.accept()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Go away."""
+        super().focusOutEvent(event)
+        if event.reason() != Qt.FocusReason.PopupFocusReason:
+            self.hide()
+            self.deleteLater()
+
+    def _take(self) -> None:
+        try:
+            self._control.take_typed(self.text())
+        except SettingError as error:
+            self._edge(theme.ALARM)
+            QToolTip.showText(self.mapToGlobal(self.rect().bottomLeft()), str(error), self)
+        else:
+            self._control.setFocus()
+
+    def _edge(self, colour: str) -> None:
+        self.setStyleSheet(
+            f"QLineEdit {{ background: {theme.RAISED}; border: 2px solid {colour};"
+            " border-radius: 4px; }"
+        )
 
 
 class SliderControl(Control):
@@ -278,7 +357,7 @@ class SwitchControl(Control):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Change over with Return, too."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        if event.key() in _RETURN_KEYS:
             self._toggle()
         else:
             super().keyPressEvent(event)

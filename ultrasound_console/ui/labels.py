@@ -8,12 +8,13 @@ from __future__ import annotations
 from itertools import chain
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 
 from ..frames import DopplerFrame
-from ..render.canvas import PanelCanvas
-from ..render.view import RULER_PX, Tick
+from ..render.canvas import TRUTH_WORDS_PX, WORDS_PX, PanelCanvas
+from ..render.painter import CORRECTED, FOLDS, HATCH_PX, UNSURE_BELOW
+from ..render.view import KEY_PX, RULER_PX, TITLE_PX, Rect, Tick
 from . import theme
 from .readout import badges_of, readout_at, truth_lines
 
@@ -23,14 +24,16 @@ TITLES = (
     "De-aliased colour Doppler",
     "True velocity",
 )
-UNITS = ("cm/s", "folds", "cm/s", "cm/s")
-_MAIN = 2
+COMPARED_TITLE = "RAW velocity: not de-aliased"
 _LINE_PX = 20
-_TRUTH_PX = 32
 _GAP_PX = 6
 _PAD_PX = 5
 _TICK_GAP_PX = 5
 _CLOSEST_PX = 12
+_SWATCH_PX = 12
+_BUTTON_PX = 76
+_OWN_SHARE = 0.53
+_STACK_PX = 128
 
 
 class Caption(QLabel):
@@ -75,6 +78,9 @@ class Caption(QLabel):
     def _fit(self) -> None:
         metrics = QFontMetrics(self.font())
         inside = self._room_px - 2 * _PAD_PX
+        if inside <= 0:
+            self.hide()
+            return
         # A line breaks between words, so that not all of its width can be counted on.
         width = inside * self._n_lines - (self._n_lines - 1) * inside // 4
         text = metrics.elidedText(self.full_text, Qt.TextElideMode.ElideRight, width)
@@ -130,8 +136,44 @@ class TickLabels(QWidget):
             painter.drawText(self.rect(), self._alignment | bottom, self._unit)
 
 
+class HatchKey(QWidget):
+    """What the stripes over the fold colours mean."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("hatch_key")
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.texts = f"< {100 * UNSURE_BELOW:.0f} %", "left raw"
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint a swatch and a text for each, as the picture has them."""
+        del event
+        painter = QPainter(self)
+        painter.setFont(theme.font(theme.SMALL_PX))
+        step_px = round(HATCH_PX)
+        for row, text in enumerate(self.texts):
+            top = row * KEY_PX // 2
+            painter.setPen(QColor(theme.CAPTION))
+            room = self.width() - _SWATCH_PX - _TICK_GAP_PX
+            align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(_SWATCH_PX + _TICK_GAP_PX, top, room, 16, align, text)
+            painter.setClipRect(0, top + 2, _SWATCH_PX, _SWATCH_PX)
+            is_left = row == 1
+            painter.fillRect(0, top + 2, _SWATCH_PX, _SWATCH_PX, QColor("#3a4049"))
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(QColor("#edf0f5" if is_left else "#08090b"), 1.2 + 0.8 * row))
+            for x in range(-2 * _SWATCH_PX, 2 * _SWATCH_PX, step_px):
+                painter.drawLine(x, top, x + 2 * _SWATCH_PX, top + 2 * _SWATCH_PX)
+                if is_left:
+                    painter.drawLine(x + 2 * _SWATCH_PX, top, x, top + 2 * _SWATCH_PX)
+            painter.setClipping(False)
+
+
 class PanelLabels:
     """All text over one canvas.
+
+    Titles and bars belong to a place on the canvas. Words are those of a panel: below its picture,
+    or, where that is not shown, beside those of the last picture.
 
     Parameters
     ----------
@@ -145,23 +187,32 @@ class PanelLabels:
         self.titles, self.bars, self.badges, self.readouts = [], [], [], []
         self.truths: list[Caption] = []
         for panel in range(len(TITLES)):
-            main = panel == _MAIN
-            title = QLabel(TITLES[panel], canvas)
+            title = QLabel(canvas)
             title.setObjectName(f"title_{panel}")
-            title.setFont(theme.font(theme.TITLE_PX, bold=main))
-            colour = theme.ACCENT if main else theme.CAPTION
-            title.setStyleSheet(f"color: {colour}; background: transparent;")
             title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             self.titles.append(title)
             self.bars.append(TickLabels(canvas, f"scale_{panel}", Qt.AlignmentFlag.AlignLeft))
-            self.badges.append(Caption(canvas, f"badge_{panel}", n_lines=1 + (panel == _MAIN)))
+            self.badges.append(Caption(canvas, f"badge_{panel}", n_lines=1 + (panel == CORRECTED)))
             truth = Caption(canvas, f"truth_{panel}", n_lines=2, size_px=theme.SMALL_PX)
             truth.tint(theme.CAPTION)
             self.truths.append(truth)
             self.readouts.append(Caption(canvas, f"readout_{panel}", size_px=13))
+        # Why the folds of some flow were not looked for, in the panel that would show them.
+        self.unsure = Caption(canvas, "unsure")
         self.ruler = TickLabels(canvas, "ruler", Qt.AlignmentFlag.AlignRight)
-        parts = self.titles, self.bars, self.badges, self.truths, self.readouts, [self.ruler]
-        for widget in chain.from_iterable(parts):
+        self.hatch_key = HatchKey(canvas)
+        self.compare = QToolButton(canvas)
+        self.compare.setObjectName("compare")
+        self.compare.setText("compare")
+        self.compare.setToolTip("Hold to see the raw velocity in this place (key C)")
+        self.compare.setFont(theme.font(theme.SMALL_PX))
+        self.compare.setStyleSheet("padding: 1px 6px;")
+        self.compare.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.compare.pressed.connect(lambda: canvas.set_comparing(True))
+        self.compare.released.connect(lambda: canvas.set_comparing(False))
+        parts = self.titles, self.bars, self.badges, self.truths, self.readouts
+        single = self.unsure, self.ruler, self.hatch_key, self.compare
+        for widget in chain(chain.from_iterable(parts), single):
             canvas.lay_over(widget)
         canvas.labels_changed.connect(self.place)
         canvas.cursor_moved.connect(lambda _: self.show_cursor())
@@ -170,34 +221,87 @@ class PanelLabels:
     def place(self) -> None:
         """Put everything where the canvas has room for it."""
         canvas = self._canvas
-        # Below the body where the panel leaves room there, otherwise over its lower end.
+        has_frame = canvas.frame is not None
+        n_places = len(canvas.panels)
+        for place in range(len(TITLES)):
+            for part in (self.titles[place], self.bars[place]):
+                part.setVisible(place < n_places)
+        for place in range(n_places):
+            self._name(place)
+            bar = canvas.bar_rect(place)
+            room_px = canvas.panel_rect(place).right - bar.right - 1 - _TICK_GAP_PX
+            height = bar.height + 16 + _LINE_PX
+            self.bars[place].setGeometry(bar.right + _TICK_GAP_PX, bar.y - 8, room_px, height)
+            self.bars[place].show_ticks(canvas.bar_ticks(place), canvas.bar_unit(place))
+        can_compare = CORRECTED in canvas.panels or canvas.compared_place is not None
+        self.compare.setVisible(has_frame and can_compare)
+        self.hatch_key.setVisible(has_frame and FOLDS in canvas.panels)
+        if FOLDS in canvas.panels:
+            place = canvas.panels.index(FOLDS)
+            bar = canvas.bar_rect(place)
+            width = canvas.panel_rect(place).right - bar.x
+            self.hatch_key.setGeometry(bar.x, bar.bottom + 8 + _LINE_PX, width, KEY_PX)
+        picture = canvas.picture_rect(0)
+        left, top = picture.x - RULER_PX - _GAP_PX, picture.y - 8
+        self.ruler.setGeometry(left, top, RULER_PX + 2, picture.bottom + 8 - top)
+        self.ruler.show_ticks(canvas.depth_ticks() if has_frame else (), "")
+        self._place_words()
+
+    def _name(self, place: int) -> None:
+        """Say which panel is here."""
+        canvas, title = self._canvas, self.titles[place]
+        panel, is_raw = canvas.panels[place], canvas.compared_place == place
+        is_main = panel == CORRECTED
+        title.setText(COMPARED_TITLE if is_raw else TITLES[panel])
+        colour = theme.WARNING if is_raw else theme.ACCENT if is_main else theme.CAPTION
+        weight = "bold" if is_main or is_raw else "normal"
+        style = (
+            f"color: {colour}; background: transparent;"
+            f" font-size: {theme.TITLE_PX}px; font-weight: {weight};"
+        )
+        if style != title.styleSheet():
+            title.setStyleSheet(style)
+        room = canvas.title_rect(place)
+        title.setGeometry(room.x, room.y, room.width, room.height)
+        if is_main or is_raw:
+            x = room.right - _BUTTON_PX - _GAP_PX
+            self.compare.setGeometry(x, 3, _BUTTON_PX, TITLE_PX - 6)
+
+    def _place_words(self) -> None:
+        """Put what is said of each panel where there is room for it."""
+        canvas = self._canvas
+        hidden = set(range(len(TITLES) - 1)) - set(canvas.panels)
+        if canvas.compared_place is not None:
+            hidden -= {CORRECTED}
+        rooms: dict[int, Rect] = {}
+        if canvas.view.side_px:
+            panels = sorted(hidden.union(canvas.panels))
+            rooms = _stacked(panels, canvas.view.side_px, canvas.picture_rect(0))
+        for place, panel in enumerate(canvas.panels):
+            # Of two places with the same panel, the first has its words.
+            here = [] if panel in rooms else [panel]
+            if place == len(canvas.panels) - 1:
+                here += sorted(hidden)
+            if not canvas.view.side_px:
+                rooms |= _side_by_side(here, canvas.picture_rect(place), self._below_px())
+        for panel in range(len(TITLES)):
+            room = rooms.get(panel, Rect(0, 0, 0, 0))
+            truth_y = room.y + 2 * _LINE_PX
+            readout_y = truth_y + self._has_truth * TRUTH_WORDS_PX
+            self.badges[panel].place(room.x, room.y, room.width)
+            self.truths[panel].place(room.x, truth_y, room.width)
+            self.readouts[panel].place(room.x, readout_y, room.width)
+            if panel == FOLDS:
+                self.unsure.place(room.x, room.y + _LINE_PX, room.width)
+
+    def _below_px(self) -> int:
+        """Height of words below the pictures, or over their lower end where there is no room."""
+        canvas = self._canvas
         picture = canvas.picture_rect(0)
         _, end_px = canvas.pixel(0, 0.0, canvas.view.extent_m[3])
-        readout = 2 * _LINE_PX + self._has_truth * _TRUTH_PX
-        below = min(round(end_px) + _GAP_PX, picture.bottom - readout - _LINE_PX - _GAP_PX)
-        n_panels = canvas.view.n_panels
-        for panel, label in enumerate(zip(self.titles, self.bars, strict=True)):
-            for part in label:
-                part.setVisible(panel < n_panels)
-        for panel in range(n_panels):
-            room = canvas.title_rect(panel)
-            self.titles[panel].setGeometry(room.x, room.y, room.width, room.height)
-            bar, picture = canvas.bar_rect(panel), canvas.picture_rect(panel)
-            top = bar.y - 8
-            height = bar.height + 16 + _LINE_PX
-            room_px = canvas.panel_rect(panel).right - bar.right - 1
-            self.bars[panel].setGeometry(
-                bar.right + _TICK_GAP_PX, top, room_px - _TICK_GAP_PX, height
-            )
-            self.bars[panel].show_ticks(canvas.bar_ticks(panel), UNITS[panel])
-            width = picture.width - 4
-            self.badges[panel].place(picture.x + 2, below, width)
-            self.truths[panel].place(picture.x + 2, below + 2 * _LINE_PX, width)
-            self.readouts[panel].place(picture.x + 2, below + readout, width)
-        picture = canvas.picture_rect(0)
-        top = picture.y - 8
-        self.ruler.setGeometry(0, top, RULER_PX + 2, picture.bottom + 8 - top)
-        self.ruler.show_ticks(canvas.depth_ticks() if canvas.frame is not None else (), "")
+        words_px = WORDS_PX + self._has_truth * TRUTH_WORDS_PX
+        lowest = picture.bottom + canvas.view.foot_px - words_px
+        return min(round(end_px) + _GAP_PX, lowest)
 
     def show_frame(self, frame: DopplerFrame | None) -> None:
         """Sum up what the panels show."""
@@ -206,14 +310,16 @@ class PanelLabels:
             self._has_truth = has_truth
             self.place()
         if frame is None:
-            for caption in (*self.badges, *self.truths):
+            for caption in (*self.badges, *self.truths, self.unsure):
                 caption.say("")
             return
         badges = badges_of(frame)
         self.badges[0].say(badges.aliased)
-        self.badges[1].say(badges.folds)
-        self.badges[_MAIN].say(badges.outcome)
-        self.badges[_MAIN].tint(theme.WARNING if badges.caution else theme.ACCENT)
+        self.badges[FOLDS].say(badges.folds)
+        self.unsure.say(badges.unsure)
+        self.unsure.tint(theme.WARNING if badges.caution else theme.CAPTION)
+        self.badges[CORRECTED].say(badges.outcome)
+        self.badges[CORRECTED].tint(theme.WARNING if badges.caution else theme.ACCENT)
         for truth, line in zip(self.truths, truth_lines(frame), strict=False):
             truth.say(line)
         self.show_cursor()
@@ -226,3 +332,24 @@ class PanelLabels:
             lines = readout_at(frame, *cursor_m).lines()
         for readout, line in zip(self.readouts, lines, strict=False):
             readout.say(line)
+
+
+def _stacked(panels: list[int], width_px: int, picture: Rect) -> dict[int, Rect]:
+    """Rooms for the words of panels, one below the other, left of the picture."""
+    height = min(_STACK_PX, (picture.height - _GAP_PX) // max(1, len(panels)))
+    return {
+        panel: Rect(_GAP_PX, picture.y + row * height, width_px - 2 * _GAP_PX, height)
+        for row, panel in enumerate(panels)
+    }
+
+
+def _side_by_side(panels: list[int], picture: Rect, y_px: int) -> dict[int, Rect]:
+    """Rooms for the words of panels, beside each other, below the picture of the first."""
+    left, width = picture.x + 2, picture.width - 4
+    own_px = width if len(panels) < 2 else round(_OWN_SHARE * width)
+    other_px = (width - own_px) // max(1, len(panels) - 1)
+    rooms = {}
+    for panel in panels:
+        rooms[panel] = Rect(left, y_px, own_px, 0)
+        left, own_px = left + own_px, other_px
+    return rooms

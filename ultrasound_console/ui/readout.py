@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dsp.agreement import NOTE
 from ..frames import DopplerFrame, Status
 
 MINUS = "\N{MINUS SIGN}"
@@ -14,8 +18,9 @@ _STATUS_TEXT = {
     Status.NO_FLOW: "no flow",
     Status.KEPT: "as measured",
     Status.CORRECTED: "corrected",
-    Status.ABSTAINED: "left alone",
+    Status.ABSTAINED: "left as measured: no fold stands out",
 }
+_NOT_BLOOD = "left as measured: does not look like blood"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Readout:
         has it.
     fold : int or None
     status : Status or None
+    bloodless : bool
+        Whether the fold was left alone because the echo does not look like blood.
     truth_m_s : float or None
         Known velocity of a simulated source; None outside its vessels, too.
     frequency_hz : float or None
@@ -47,6 +54,7 @@ class Readout:
     corrected_m_s: float | None = None
     confidence: float | None = None
     status: Status | None = None
+    bloodless: bool = False
     truth_m_s: float | None = None
     frequency_hz: float | None = None
 
@@ -60,9 +68,14 @@ class Readout:
             raw += f"   at {self.frequency_hz * 1e-6:.2f} MHz"
         if self.status is Status.NO_FLOW:
             return raw, _STATUS_TEXT[self.status], self._truth_text()
-        fold = f"fold {fold_text(self.fold or 0)}   {_STATUS_TEXT[self.status]}"
-        fold += f"   confidence {100 * (self.confidence or 0.0):.0f} %"
-        corrected = f"corrected {velocity_text(self.corrected_m_s or 0.0)}"
+        what = _NOT_BLOOD if self.bloodless else _STATUS_TEXT[self.status]
+        sure = f"{100 * (self.confidence or 0.0):.0f} %"
+        if self.status is Status.ABSTAINED:
+            fold = what if self.bloodless else f"{what} ({sure} sure)"
+        else:
+            fold = f"fold {fold_text(self.fold or 0)}   {what}   confidence {sure}"
+        name = "as measured" if self.status is Status.ABSTAINED else "corrected"
+        corrected = f"{name} {velocity_text(self.corrected_m_s or 0.0)}"
         return raw, fold, f"{corrected}   {self._truth_text()}".rstrip()
 
     def _truth_text(self) -> str:
@@ -108,6 +121,7 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
         corrected_m_s=factor * (velocity_m_s + 2 * fold * frame.nyquist_velocity_m_s),
         confidence=float(frame.confidence[at]),
         status=Status(int(frame.status[at])),
+        bloodless=frame.bloodless is not None and bool(frame.bloodless[at]),
         truth_m_s=float(frame.truth_m_s[at]) if in_vessel and frame.truth_m_s is not None else None,
         frequency_hz=None
         if frame.frequency_factor is None
@@ -131,7 +145,9 @@ class Badges:
     aliased : str
         How much of the flow is aliased.
     folds : str
-        Which folds were found, and how much was left alone.
+        Which folds were found.
+    unsure : str
+        How much of the flow was left as measured, and why.
     outcome : str
         What the right panel shows.
     caution : bool
@@ -140,6 +156,7 @@ class Badges:
 
     aliased: str
     folds: str
+    unsure: str
     outcome: str
     caution: bool
 
@@ -154,23 +171,33 @@ def badges_of(frame: DopplerFrame) -> Badges:
     n_flow = int(flow.sum())
     if not n_flow:
         outcome = _with_notes("no flow to correct", frame)
-        return Badges("no flow", "no flow", outcome, caution=False)
+        return Badges("no flow", "no flow", "", outcome, caution=False)
     if not frame.processing.dealias:
         outcome = _with_notes("not corrected: de-aliasing is off", frame)
-        return Badges("", "de-aliasing is off", outcome, caution=True)
+        return Badges("", "de-aliasing is off", "", outcome, caution=True)
     folds = frame.fold[flow]
     low, high = int(folds.min()), int(folds.max())
-    left_alone = int((frame.status == Status.ABSTAINED).sum()) / n_flow
+    abstained = frame.status == Status.ABSTAINED
+    left_alone = int(abstained.sum()) / n_flow
+    unsure = _unsure_text(frame, abstained, n_flow) if left_alone else ""
     aliased = f"{_percent(frame.aliased_share)} aliased"
     spread = f"folds {fold_text(low)} \N{HORIZONTAL ELLIPSIS} {fold_text(high)}"
     found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
     if left_alone:
-        found += f"   {_percent(left_alone)} left alone"
         done = "not" if left_alone == 1.0 else "partly" if left_alone >= CAUTION_SHARE else "mostly"
         outcome = _with_notes(f"{done} corrected", frame)
-        return Badges(aliased, found, outcome, caution=left_alone >= CAUTION_SHARE)
+        return Badges(aliased, found, unsure, outcome, caution=left_alone >= CAUTION_SHARE)
     outcome = "corrected" if low or high else "as measured: nothing is aliased"
-    return Badges(aliased, found, _with_notes(outcome, frame), caution=False)
+    return Badges(aliased, found, unsure, _with_notes(outcome, frame), caution=False)
+
+
+def _unsure_text(frame: DopplerFrame, abstained: NDArray[np.bool_], n_flow: int) -> str:
+    """How much was left as measured, for each reason that there is."""
+    n_left = int(abstained.sum())
+    n_bloodless = 0 if frame.bloodless is None else int((abstained & frame.bloodless).sum())
+    parts = ("unsure", n_left - n_bloodless), ("not blood", n_bloodless)
+    texts = [f"{why}: {_percent(n / n_flow)}" for why, n in parts if n]
+    return f"{', '.join(texts)} of the flow"
 
 
 def truth_lines(frame: DopplerFrame) -> tuple[str, str, str]:
@@ -210,6 +237,7 @@ def _fine_percent(share: float) -> str:
 
 
 def _with_notes(text: str, frame: DopplerFrame) -> str:
-    """Text and the notes of the frame behind it."""
+    """Text and the notes of the frame behind it, but for those that a badge of their own tells."""
     mark = "; " if ":" in text else ": "
-    return mark.join((text, "; ".join(frame.notes))) if frame.notes else text
+    notes = "; ".join(note for note in frame.notes if not note.startswith(NOTE))
+    return mark.join((text, notes)) if notes else text

@@ -6,9 +6,9 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..declared import Choice, Range, Switch, Value
+from ..declared import Choice, Range, SettingError, Switch, Value
 from ..frames import Acquisition
-from ..settings import SPECS
+from ..settings import SPECS, Settings
 
 PRF_SERIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0)
 """Steps within a decade: fine where slow flow is looked for, about a tenth each."""
@@ -73,6 +73,35 @@ def value_text(name: str, value: Value) -> str:
     if isinstance(spec, Switch):
         return "on" if value else "off"
     return str(value)
+
+
+def typed_value(name: str, text: str) -> Value:
+    """Value of a number as a person types it: in the unit of the screen, which may be left out.
+
+    Raises
+    ------
+    SettingError
+        Not a number, or one outside the range; the message says the limits as the screen does.
+    """
+    spec = SPECS[name]
+    assert isinstance(spec, Range)
+    low, high = (spec.text(limit).replace("-", "\N{MINUS SIGN}") for limit in (spec.low, spec.high))
+    refusal = SettingError(f"{spec.label}: give {low} to {high}")
+    text = text.strip()
+    for (of, meant), special in SPECIAL_TEXT.items():
+        if of == name and text.casefold() == special:
+            return meant
+    number = text.removesuffix(spec.shown_unit or spec.unit).strip()
+    try:
+        shown = float(number.replace("\N{MINUS SIGN}", "-").replace(",", "."))
+        value = shown / spec.shown_scale
+        # A limit that was typed is meant, though it may be rounded on screen.
+        half = 0.5 * spec.step
+        if spec.low - half <= value <= spec.high + half:
+            value = min(max(value, spec.low), spec.high)
+        return Settings().replace(**{name: value}).get(name)
+    except ValueError:
+        raise refusal from None
 
 
 def prf_text(prf_hz: float) -> str:

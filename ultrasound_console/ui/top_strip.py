@@ -10,6 +10,7 @@ from ..dsp import wall_filter
 from ..frames import Acquisition, DopplerFrame
 from ..status import State
 from . import theme
+from .presets import PresetButton
 from .steps import prf_text
 
 HEIGHT_PX = 36
@@ -82,9 +83,9 @@ class ElidedLabel(QLabel):
 
 
 class TopStrip(QWidget):
-    """Menu button, source, state, and the figures of the frame on screen."""
+    """Menu button, source, preset, state, and the figures of the frame on screen."""
 
-    def __init__(self) -> None:
+    def __init__(self, preset: PresetButton) -> None:
         super().__init__()
         self.setObjectName("strip")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -106,6 +107,7 @@ class TopStrip(QWidget):
         row.setSpacing(10)
         row.addWidget(self.menu_button)
         row.addWidget(self.source, 1)
+        row.addWidget(preset)
         left.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.figures.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout = QGridLayout(self)

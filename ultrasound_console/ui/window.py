@@ -3,42 +3,73 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
+    QKeyEvent,
     QKeySequence,
     QResizeEvent,
     QShortcut,
 )
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFileDialog,
+    QHBoxLayout,
+    QMainWindow,
+    QMenu,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..declared import Value
 from ..engine import Engine
+from ..flow_states import FLOW_STATES
 from ..frames import Acquisition
+from ..presets import SUFFIX, Memory, Presets, config_folder
 from ..render.canvas import PanelCanvas
 from ..render.view import View
 from ..segment import Segmenter
-from ..settings import Settings
+from ..settings import (
+    COLOUR_MAPS,
+    DUAL,
+    ONLY_DEALIASED,
+    ONLY_FOLDS,
+    ONLY_RAW,
+    SPECS,
+    TRIPLE,
+    AcquisitionSettings,
+    Settings,
+)
 from ..sources import source_names
 from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
-from . import cine_bar, messages, top_strip
+from . import cine_bar, flow_switch, messages, top_strip
 from .cine_bar import CineBar
-from .control_panel import COLUMN_WIDTH_PX, STRIP_HEIGHT_PX, Arrangement, ControlPanel
+from .control_panel import (
+    COLUMN_WIDTH_PX,
+    FORMED_WHEN_ACQUIRED,
+    STRIP_HEIGHT_PX,
+    Arrangement,
+    ControlPanel,
+)
 from .labels import PanelLabels
 from .messages import MessageBar, ShortcutSheet, StatusLine
 from .meter import Meter
+from .presets import SAVE_KEYS, PresetButton
+from .remembering import Remembering
 from .top_strip import TopStrip
 
 WIDE_PX = 1600
 SMALLEST_PX = (1024, 600)
 _POLL_MS = 100
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_COMPARE_KEY = Qt.Key.Key_C
 _PREPARING_AFTER_S = 0.3
 
 
@@ -78,6 +109,10 @@ class MainWindow(QMainWindow):
         Settings in force; the window shows them and changes them.
     load_segmenter : callable
         See :class:`~ultrasound_console.engine.Engine`.
+    presets : Presets, optional
+        Exam presets; the user's own where none are given.
+    memory : Memory, optional
+        What each source was last used with; without it nothing is remembered.
 
     Signals
     -------
@@ -94,7 +129,12 @@ class MainWindow(QMainWindow):
     closing = Signal()
 
     def __init__(
-        self, store: SettingsStore, load_segmenter: Callable[[], Segmenter] = Segmenter
+        self,
+        store: SettingsStore,
+        load_segmenter: Callable[[], Segmenter] = Segmenter,
+        *,
+        presets: Presets | None = None,
+        memory: Memory | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("Ultrasound console")
@@ -117,7 +157,11 @@ class MainWindow(QMainWindow):
         self._waker.woken.connect(self._on_woken, Qt.ConnectionType.QueuedConnection)
         self.engine = Engine(store, self._waker.woken.emit, load_segmenter=load_segmenter)
         self.labels = PanelLabels(self.canvas)
-        self.top = TopStrip()
+        presets = presets or Presets(config_folder() / "presets")
+        self.preset = PresetButton(presets, lambda: self.store.current)
+        self.remembering = Remembering(memory)
+        self._start = AcquisitionSettings()
+        self.top = TopStrip(self.preset)
         self.message = MessageBar()
         self.controls = ControlPanel(store.current)
         self.cine = CineBar()
@@ -129,6 +173,13 @@ class MainWindow(QMainWindow):
         self.controls.committed.connect(store.commit)
         self.cine.freeze_toggled.connect(self.toggle_freeze)
         self.cine.addressed.connect(self.engine.show)
+        self.cine.rerun_requested.connect(self.engine.rerun_loop)
+        self.cine.rerun_cancelled.connect(self.engine.cancel_rerun)
+        self.controls.flow.chosen.connect(self.apply)
+        self.preset.chosen.connect(self.apply)
+        self.preset.clean_chosen.connect(self.start_clean)
+        for teller in (self.preset, self.remembering):
+            teller.said.connect(lambda text, is_error: self.message.say(text, is_error=is_error))
         self._make_actions()
 
         self.canvas.setFocus()
@@ -141,8 +192,8 @@ class MainWindow(QMainWindow):
 
     def open_source(self, name: str, *, prf_hz: float | None = None) -> None:
         """Open a file or a simulated source; the present one runs until it is ready."""
-        self.message.say(f"Opening {name} \N{HORIZONTAL ELLIPSIS}", stays=True)
-        self.engine.open(name, prf_hz=prf_hz)
+        self.message.say(f"Opening {name} {_ELLIPSIS}", stays=True)
+        self.engine.open(name, prf_hz=prf_hz, last=self.remembering.recall(name))
 
     def change(self, name: str, value: Value) -> None:
         """Put a setting in force and do what its group costs, no more."""
@@ -150,6 +201,40 @@ class MainWindow(QMainWindow):
         after = self.store.change(**{name: value})
         self.controls.controls[name].show_value(after.get(name))
         self._follow(before, after)
+
+    def apply(self, changes: Mapping[str, Value]) -> None:
+        """Put several settings in force as one undo step; a frozen frame keeps what made it."""
+        frozen = self._status.state is State.FROZEN
+        before = self.store.current
+        kept = {
+            name
+            for name, value in changes.items()
+            if frozen and name in FORMED_WHEN_ACQUIRED and value != before.get(name)
+        }
+        after = self.store.apply(**{n: value for n, value in changes.items() if n not in kept})
+        self._restore(before, after)
+        if kept:
+            self.message.say("Frozen: what is acquired stays as it is; the rest is set.")
+
+    def start_clean(self) -> None:
+        """Put in force what the source starts with where nothing has been set."""
+        clean = Settings(acquisition=self._start)
+        self.apply({name: clean.get(name) for name in SPECS})
+
+    def show_one_panel(self) -> None:
+        """Show the de-aliased panel alone; then the conventional one, then the segmentation."""
+        view = self.store.current.display.view
+        following = {ONLY_DEALIASED: ONLY_RAW, ONLY_RAW: ONLY_FOLDS}
+        self.apply({"view": following.get(view, ONLY_DEALIASED)})
+
+    def swap_panels(self) -> None:
+        """Put the panels the other way round."""
+        self.apply({"swap": not self.store.current.display.swap})
+
+    def next_colour_map(self) -> None:
+        """Take the colour map that follows in the list."""
+        at = COLOUR_MAPS.index(self.store.current.display.colour_map)
+        self.apply({"colour_map": COLOUR_MAPS[(at + 1) % len(COLOUR_MAPS)]})
 
     def undo(self) -> None:
         """Take the last change of a setting back."""
@@ -190,10 +275,8 @@ class MainWindow(QMainWindow):
             self._arrange()
         if self._status.state is not State.LIVE:
             self._on_poll()
-            self._show_frame()
 
     def _on_notice(self, notice: Notice) -> None:
-        self.controls.show_settings(self.store.current)
         if notice.text == f"opened {notice.opened}":
             self.message.hide()  # the strip above names the source
         else:
@@ -202,10 +285,16 @@ class MainWindow(QMainWindow):
             self.canvas.clear()
             self._is_new_source = True
             self.canvas.reset_view()
-            self.controls.set_resets(self.store.current.acquisition)
+            self._start = notice.start or self.store.current.acquisition
+            self.controls.set_resets(self._start)
+            self.canvas.set_display(self.store.current.display)
+            self.preset.recall(self.remembering.begin(notice.asked))
+            self._show_settings(self.store.current)
             self.opened.emit(notice.opened)
-        elif notice.is_error:
-            self.refused.emit(notice.text)
+        else:
+            self._show_settings(self.store.current)
+            if notice.is_error:
+                self.refused.emit(notice.text)
         self._on_poll()
 
     def _on_painted(self, index: int) -> None:
@@ -229,6 +318,7 @@ class MainWindow(QMainWindow):
         self.controls.set_frozen(status.state is State.FROZEN)
         can_freeze = status.state is not State.FAULT and self.canvas.frame is not None
         self.cine.set_frozen(status.state is State.FROZEN, can_change=can_freeze)
+        self.cine.show_rerun(status.rerun_share)
         if status.state is State.FAULT:
             if before.fault != status.fault:
                 self.message.say_fault(status.fault)
@@ -241,6 +331,8 @@ class MainWindow(QMainWindow):
             )
         elif state is not State.PREPARING:
             self.message.end_progress()
+        if QApplication.activePopupWidget() is not None:
+            self._end_comparing()  # a menu takes the release of the key
         self._show_frame()
 
     def _shown_state(self, state: State) -> State:
@@ -257,14 +349,14 @@ class MainWindow(QMainWindow):
     def _show_frame(self) -> None:
         """Everything that tells about the frame on screen in words."""
         frame, now_s = self.canvas.frame, time.perf_counter()
-        indices = self.engine.cine.indices()
+        loop = self.engine.cine.loop()
         self.labels.show_frame(frame)
         self.top.show_figures(frame, self.meter.recent_fps(now_s))
-        self.cine.show_position(frame, indices)
+        self.cine.show_position(frame, loop, self.store.current.processing)
         self.status_line.show_status(
             self._status,
             self.meter.recent_latency_ms(),
-            len(indices),
+            len(loop),
             self.engine.cine.n_bytes,
         )
 
@@ -274,12 +366,23 @@ class MainWindow(QMainWindow):
         self.controls.show_settings(after)
         self._follow(before, after)
 
+    def _show_settings(self, settings: Settings) -> None:
+        """Let everything tell the settings in force, and remember them."""
+        self.controls.show_settings(settings)
+        self._tell(settings)
+
+    def _tell(self, settings: Settings) -> None:
+        self.controls.flow.show_settings(settings)
+        self.preset.show_settings(settings)
+        self.remembering.note(settings, self.preset.preset)
+
     def _follow(self, before: Settings, after: Settings) -> None:
         """Do what a change costs: acquisition settings are taken up by the engine by itself."""
         if after.display != before.display:
             self.canvas.set_display(after.display)
         if after.processing != before.processing:
             self.engine.refresh()
+        self._tell(after)
 
     # ---- the window -----------------------------------------------------------------------
 
@@ -314,13 +417,20 @@ class MainWindow(QMainWindow):
     def _make_actions(self) -> None:
         menu = QMenu(self)
         actions = (
-            ("Open a recording \N{HORIZONTAL ELLIPSIS}", "Ctrl+O", self.choose_file),
+            (f"Open a recording {_ELLIPSIS}", "Ctrl+O", self.choose_file),
             ("", "", None),
             ("Undo", "Ctrl+Z", self.undo),
             ("Redo", "Ctrl+Shift+Z", self.redo),
+            (f"Save preset {_ELLIPSIS}", SAVE_KEYS, self.preset.ask_name),
+            ("", "", None),
+            ("One panel, and the next one", "1", self.show_one_panel),
+            ("Two panels", "2", lambda: self.apply({"view": DUAL})),
+            ("Three panels", "3", lambda: self.apply({"view": TRIPLE})),
+            ("Swap the panels", "X", self.swap_panels),
+            ("Next colour map", "M", self.next_colour_map),
+            ("Fit the picture", "Ctrl+0", self.canvas.reset_view),
             ("", "", None),
             ("More controls", "F9", self._toggle_controls),
-            ("Fit the picture", "Ctrl+0", self.canvas.reset_view),
             ("Full screen", "F11", self._toggle_full_screen),
             ("Keys and mouse", "F1", self._toggle_sheet),
             ("", "", None),
@@ -337,14 +447,29 @@ class MainWindow(QMainWindow):
             if keys == "Ctrl+O":
                 self._scenes = menu.addMenu("Simulated")
                 self._scenes.aboutToShow.connect(self._list_scenes)
+            if keys == SAVE_KEYS:
+                menu.addMenu(self.preset.menu_of_presets)
         self.top.menu_button.setMenu(menu)
         for keys, slot in (
             ("Space", self.toggle_freeze),
             ("F10", self.top.menu_button.showMenu),
+            ("Ctrl+Y", self.redo),
+            *(
+                (keys, lambda state=state: self.controls.flow.choose(state))
+                for keys, state in zip(flow_switch.KEYS, FLOW_STATES, strict=True)
+            ),
             ("Left", self.cine.before),
             ("Right", self.cine.next),
             ("Home", self.cine.first),
             ("End", self.cine.last),
+            ("P", self.cine.toggle_play),
+            (",", self.cine.slower),
+            (".", self.cine.faster),
+            ("I", self.cine.mark_in),
+            ("O", self.cine.mark_out),
+            ("S", self.cine.to_peak_systole),
+            ("A", self.cine.to_peak_aliasing),
+            ("Ctrl+R", self.cine.toggle_rerun),
         ):
             QShortcut(QKeySequence(keys), self, slot)
 
@@ -369,6 +494,32 @@ class MainWindow(QMainWindow):
     def _toggle_sheet(self) -> None:
         self.sheet.toggle()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Compare while the key is held; leave the full screen, where nobody else wants Esc."""
+        if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
+            self.showNormal()
+        elif event.key() == _COMPARE_KEY and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            self.canvas.set_comparing(True)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Compare no longer."""
+        if event.key() == _COMPARE_KEY and not event.isAutoRepeat():
+            self._end_comparing()
+        else:
+            super().keyReleaseEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Whoever goes to another window lets go of the key there."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self._end_comparing()
+
+    def _end_comparing(self) -> None:
+        self.labels.compare.setDown(False)
+        self.canvas.set_comparing(False)
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Move the controls to where there is room."""
         super().resizeEvent(event)
@@ -380,11 +531,15 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the first file dropped."""
+        """Open the first file dropped; a preset is put in force and kept."""
         for url in event.mimeData().urls():
             if url.isLocalFile():
                 event.acceptProposedAction()
-                self.open_source(str(Path(url.toLocalFile())))
+                path = Path(url.toLocalFile())
+                if path.suffix.lower() == SUFFIX:
+                    self.preset.take(path)
+                else:
+                    self.open_source(str(path))
                 return
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -392,5 +547,6 @@ class MainWindow(QMainWindow):
         self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
         self.closing.emit()
         self._poll.stop()
+        self.remembering.flush()
         self.engine.close()
         super().closeEvent(event)
