@@ -118,6 +118,21 @@ def test_the_network_is_ready_before_the_first_frame(monkeypatch):
         rig.engine.close()
 
 
+def test_a_network_that_breaks_the_program_is_not_loaded_again_and_again(monkeypatch):
+    def broken():
+        asked.append(1)
+        raise MemoryError("no room")
+
+    asked = []
+    rig = Rig(monkeypatch, load_segmenter=broken)
+    try:
+        rig.until(lambda: any(notice.is_error for notice in rig.notices))
+        assert rig.engine.status().network == "no network"
+    finally:
+        rig.engine.close()
+    assert len(asked) == 1
+
+
 def test_without_a_network_frames_go_on_and_it_is_said_once(monkeypatch):
     def missing():
         asked.append(1)

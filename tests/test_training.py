@@ -83,6 +83,19 @@ def test_labels_follow_the_phase_through_every_change(frames_folder):
             )
 
 
+def test_the_previous_frame_turns_round_with_the_flow(frames_folder):
+    shards, n_alike, n_seen = dataset.Shards(frames_folder / "frames"), 0, 0
+    for step in range(8):
+        batch = batches.draw(np.random.default_rng(step), shards, 4, perfect)
+        cosine, sine, previous, known = (batch.planes[:, k] for k in (0, 1, 5, 6))
+        corrected = np.arctan2(sine, cosine) / np.pi + 2.0 * (batch.labels - 3)
+        seen = (batch.labels != batches.OUTSIDE) & (known > 0.0) & (np.abs(corrected) > 1.0)
+        n_alike += int(np.count_nonzero((corrected * previous > 0.0) & seen))
+        n_seen += int(np.count_nonzero(seen))
+    assert n_seen > 1000
+    assert n_alike > 0.8 * n_seen
+
+
 def test_evidence_and_previous_frame_come_and_go(frames_folder):
     shards = dataset.Shards(frames_folder / "frames")
     drawn = [batches.draw(np.random.default_rng(k), shards, 8, perfect) for k in range(8)]
@@ -263,6 +276,15 @@ def test_starts_with_the_network_of_another_training(plan, tmp_path):
     training.train(second)
     kept = torch.load(second.folder / training.CHECKPOINT, weights_only=True)["average"]
     torch.testing.assert_close(kept["head.weight"], first["head.weight"])
+
+
+def test_a_start_that_is_no_checkpoint_is_said_before_any_frame_is_made(plan, tmp_path):
+    start = tmp_path / "start.pt"
+    with pytest.raises(FileNotFoundError, match=r"start\.pt"):
+        training.train(dataclasses.replace(plan, start=start))
+    start.write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="is no checkpoint"):
+        training.train(dataclasses.replace(plan, start=start))
 
 
 def test_nothing_to_resume_is_said(plan):

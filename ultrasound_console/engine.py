@@ -466,6 +466,9 @@ class Engine:
             except AssetError as error:
                 self._no_network = "no network"
                 self._notify(Notice(f"{error}; folds are found by continuity"))
+            except Exception:
+                self._no_network = "no network"  # or it would be loaded without end
+                raise
         acquisition = self._acquisition
         if acquisition is not None and acquisition is not self._prepared:
             self._prepared = acquisition

@@ -296,7 +296,7 @@ def train(plan: Plan) -> Path:
     Raises
     ------
     ValueError
-        The checkpoint is of another seed or number of steps.
+        The checkpoint is of another seed or number of steps, or the one to start from is none.
     FileExistsError
         There is a checkpoint, and the plan is not to resume.
     FileNotFoundError
@@ -307,6 +307,7 @@ def train(plan: Plan) -> Path:
         raise FileExistsError(f"{checkpoint} exists: resume, or take another folder")
     if plan.resume and not checkpoint.is_file():
         raise FileNotFoundError(f"{checkpoint}: nothing to resume")
+    start = None if plan.start is None else _network_of(plan.start)
     plan.folder.mkdir(parents=True, exist_ok=True)
     held_out = make_shards(
         plan.folder / "held-out", plan.n_held_out, seed=0, held_out=True, show=_show
@@ -331,8 +332,8 @@ def train(plan: Plan) -> Path:
     torch.set_num_threads(plan.n_threads)
     torch.manual_seed(plan.seed)
     network = FoldNet().to(memory_format=torch.channels_last)
-    if plan.start is not None:
-        network.load_state_dict(torch.load(plan.start, weights_only=True)["average"])
+    if start is not None:
+        network.load_state_dict(start)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=_WEIGHT_DECAY
     )
@@ -361,6 +362,18 @@ def train(plan: Plan) -> Path:
     model = plan.folder / MODEL
     quantise(model, shards, plan.folder / INT8_MODEL, seed=plan.seed)
     return model
+
+
+def _network_of(checkpoint: Path) -> dict[str, Tensor]:
+    """Averaged network of another training, asked for before hours go into frames."""
+    try:
+        kept: dict[str, Tensor] = torch.load(checkpoint, weights_only=True)["average"]
+        FoldNet().load_state_dict(kept)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{checkpoint} is no checkpoint of a training like this") from error
+    return kept
 
 
 def plot(log: Path, path: Path) -> None:
