@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QByteArray
+from PySide6.QtGui import QImage, QImageWriter
 
 from ..export.whole_file import whole_file
 from ..frames import Acquisition, ChannelFrame, DopplerFrame
@@ -159,7 +160,9 @@ def _save(canvas: PanelCanvas, path: Path) -> None:
     """Write what the canvas and its labels show, in colours of 15 bits: a third of the bytes."""
     image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB555)
     with whole_file(path) as part:
-        if not image.save(str(part), b"PNG", 0):
+        writer = QImageWriter(str(part), QByteArray(b"PNG"))
+        writer.setCompression(100)
+        if not writer.write(image):
             raise OSError(errno.EIO, "the picture cannot be written", str(path))
 
 
