@@ -94,6 +94,7 @@ def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture
             canvas.set_frame(frame)
             labels.place()
             path = folder / f"{name.replace(':', '-')}.png"
+            labels.compare.hide()  # nobody can press it in a picture
             _save(canvas, path)
             yield Picture(name, path, _caption(name, scene, frame))
     finally:
