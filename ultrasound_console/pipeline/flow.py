@@ -135,7 +135,7 @@ def doppler(
         if segmenter.note:
             notes.append(segmenter.note)
     with watch.stage("dealias"):
-        before = _remembered(previous, iq)
+        before = None if posterior is not None else _remembered(previous, iq)
         solved = _folds(maps, flow, processing, pixel_m, previous=before, posterior=posterior)
         fold, status = aligned_empty(flow.shape, np.int8), aligned_empty(flow.shape, np.uint8)
         mark_status(flow, solved.fold, solved.abstained, _CODES, status, fold)
