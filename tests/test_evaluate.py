@@ -110,6 +110,22 @@ def test_a_damaged_file_is_made_again(kept, tmp_path, share):
     assert sequences.load(tmp_path / "pair-9001-10dB.npz").name == noisy.name
 
 
+def test_frames_of_another_version_of_the_program_are_made_again(kept, monkeypatch):
+    folder, made = kept
+    asked = []
+    monkeypatch.setattr(sequences, "_code", lambda: "of tomorrow")
+    with pytest.raises(ValueError, match="another version"):
+        sequences.load(folder / "pair-9001-10dB.npz")
+    names = ["pair-9001-10dB", "pair-9001-20dB"]
+    content = {name: (folder / f"{name}.npz").read_bytes() for name in names}
+    try:
+        sequences._kept(lambda: asked.append(1) or made, folder, names)
+    finally:
+        for name, kept_bytes in content.items():
+            (folder / f"{name}.npz").write_bytes(kept_bytes)
+    assert asked == [1]
+
+
 def test_a_truth_of_one_grid_is_not_given_for_another(kept):
     _, (pair, _) = kept
     frame = pair.frames[0]

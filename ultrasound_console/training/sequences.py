@@ -8,6 +8,7 @@ whose full pulse rate tells the truth of every thinned one, and any source with 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -290,7 +292,21 @@ def load(path: Path) -> Sequence:
         It is no such file, or one of another version.
     """
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        if str(arrays["code"]) != _code():
+            raise ValueError(f"{path} was made by another version of the program")
         return _unpacked(dict(arrays))
+
+
+@cache
+def _code() -> str:
+    """Checksum of all that makes frames: what another version made is not judged."""
+    root, total = Path(__file__).parents[1], hashlib.sha256()
+    sources = [root / f"{name}.py" for name in ("frames", "geometry", "settings")]
+    for folder in ("dsp", "pipeline", "simulation", "training"):
+        sources += sorted((root / folder).glob("*.py"))
+    for path in sources:
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def _packed(sequence: Sequence) -> dict[str, NDArray[Any]]:
@@ -309,7 +325,10 @@ def _packed(sequence: Sequence) -> dict[str, NDArray[Any]]:
             for frame in sequence.frames
         ],
     }
-    arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
+    arrays: dict[str, NDArray[Any]] = {
+        "about": np.array(json.dumps(about)),
+        "code": np.array(_code()),
+    }
     for k, frame in enumerate(sequence.frames):
         if frame.truth is None:
             raise ValueError(f"{sequence.name}: a frame without a truth")
