@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from ultrasound_console.settings import Settings
 from ultrasound_console.status import State
 from ultrasound_console.ui import theme
+from ultrasound_console.ui.arrangement import arrangement_for
 from ultrasound_console.ui.control_panel import FROZEN, Arrangement
 from ultrasound_console.ui.readout import truth_lines
-from ultrasound_console.ui.window import arrangement_for
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]

@@ -7,21 +7,16 @@ be a fourth picture, in the colours of the corrected one.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.gloo import gl
 
 from ..frames import DopplerFrame
-from ..settings import (
-    DUAL,
-    ONLY_DEALIASED,
-    ONLY_FOLDS,
-    ONLY_RAW,
-    POWER,
-    TRIPLE,
-    DisplaySettings,
-)
+from ..settings import DisplaySettings
+from ..settings.display import DUAL, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW, POWER, TRIPLE
 from .colour_scale import AutomaticScale, fold_ticks, power_ticks, velocity_ticks
 from .overlay import Overlay
 from .painter import (
@@ -34,12 +29,12 @@ from .painter import (
     Painter,
     check_context,
 )
-from .strokes import Stroke, canvas_strokes, picture_strokes
+from .pointer import Pointer
+from .strokes import Dot, Mark, Stroke, canvas_strokes, mark_strokes, picture_strokes
 from .surface import DrawingWindow
+from .tools import Tool
 from .view import Rect, Tick, View
 
-_WHEEL_STEP = 120
-_ZOOM_PER_STEP = 1.25
 WORDS_PX = 60
 """Height that is kept for what is said of a panel."""
 TRUTH_WORDS_PX = 32
@@ -106,7 +101,8 @@ class PanelCanvas(QWidget):
         self._painter: Painter | None = None
         self._to_upload = False
         self._to_report: int | None = None
-        self._drag_from: tuple[float, float] | None = None
+        self._pointer = Pointer(lambda: self._view, self._set_view, self._move_cursor, self._shape)
+        self._marks: dict[str, tuple[Mark | Dot, ...]] = {}
         self._lines_key: object = None
         self._lines: tuple[list[Stroke], list[Stroke]] = ([], [])
         self.resize(*size)
@@ -191,6 +187,24 @@ class PanelCanvas(QWidget):
     def reset_view(self) -> None:
         """Fit the whole picture."""
         self._set_view(self._view.fitted())
+
+    # Tools
+
+    def set_tools(self, *tools: Tool) -> None:
+        """Let these take what the mouse does over the pictures; the first is asked first."""
+        self._pointer.set_tools(tools)
+
+    def set_marks(self, name: str, marks: Iterable[Mark | Dot]) -> None:
+        """Draw into every picture, in the place of what was drawn by that name before."""
+        marks = tuple(marks)
+        if marks != self._marks.get(name, ()):
+            self._marks[name] = marks
+            self._window.requestUpdate()
+
+    @property
+    def marks(self) -> tuple[Mark | Dot, ...]:
+        """All that tools have drawn."""
+        return tuple(mark for marks in self._marks.values() for mark in marks)
 
     # Where things are
 
@@ -314,12 +328,14 @@ class PanelCanvas(QWidget):
         grids = None
         if frame is not None:
             grids = frame.acquisition.bmode_grid, frame.acquisition.colour_grid
-        key = self._labels, grids, self._cursor_m
+        marks = self.marks if frame is not None else ()
+        key = self._labels, grids, self._cursor_m, marks
         if key != self._lines_key:
             self._lines_key = key
             bar_ticks = tuple(self.bar_ticks(place) for place in range(len(self._panels)))
             self._lines = (
-                picture_strokes(self._view, grids, self._cursor_m),
+                picture_strokes(self._view, grids, self._cursor_m)
+                + mark_strokes(self._view, marks),
                 canvas_strokes(self._view, bar_ticks if frame else (), self.compared_place),
             )
         return self._lines
@@ -359,47 +375,15 @@ class PanelCanvas(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Take what the mouse does over the panels."""
-        if isinstance(event, QWheelEvent):
-            steps = event.angleDelta().y() / _WHEEL_STEP
-            x_px, y_px = event.position().x(), event.position().y()
-            self._set_view(self._view.zoomed(_ZOOM_PER_STEP**steps, x_px, y_px))
-            self._point_at(x_px, y_px)
-            return True
-        if isinstance(event, QMouseEvent):
-            # What is not used goes on to the widget around the canvas.
-            event.setAccepted(self._on_mouse(event, event.position().x(), event.position().y()))
-            return True
-        if event.type() == QEvent.Type.Leave:
-            self._move_cursor(None)
-        return super().event(event)
+        taken = self._pointer.take(event)
+        return super().event(event) if taken is None else taken
 
-    def _on_mouse(self, event: QMouseEvent, x_px: float, y_px: float) -> bool:
-        left = event.button() == Qt.MouseButton.LeftButton
-        match event.type():
-            case QEvent.Type.MouseButtonPress if left and self._view.position_m(x_px, y_px):
-                self._drag_from = x_px, y_px
-            case QEvent.Type.MouseButtonDblClick if left and self._view.position_m(x_px, y_px):
-                self.reset_view()
-                self._point_at(x_px, y_px)
-            case QEvent.Type.MouseMove:
-                self._drag_to(x_px, y_px)
-                self._point_at(x_px, y_px)
-            case QEvent.Type.MouseButtonRelease if left and self._drag_from is not None:
-                self._drag_to(x_px, y_px)
-                self._drag_from = None
-            case _:
-                return False
-        return True
-
-    def _drag_to(self, x_px: float, y_px: float) -> None:
-        if self._drag_from is not None:
-            from_x, from_y = self._drag_from
-            self._drag_from = x_px, y_px
-            self._set_view(self._view.panned(x_px - from_x, y_px - from_y))
-
-    def _point_at(self, x_px: float, y_px: float) -> None:
-        place = self._view.position_m(x_px, y_px)
-        self._move_cursor(None if place is None else place[1:])
+    def _shape(self, shape: Qt.CursorShape | None) -> None:
+        """Give the pointer a shape."""
+        if shape is None:
+            self.unsetCursor()
+        else:
+            self.setCursor(shape)
 
     def _move_cursor(self, cursor_m: tuple[float, float] | None) -> None:
         if cursor_m != self._cursor_m:

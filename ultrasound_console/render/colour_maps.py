@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..settings import CLASSIC, POWER, SAFE, VARIANCE
+from ..settings.display import CLASSIC, POWER, SAFE, VARIANCE
 
 N_COLOURS = 256
 FOLD_LIMIT = 3

@@ -17,7 +17,8 @@ from vispy import gloo
 
 from ..frames import DopplerFrame
 from ..geometry import ImageGrid
-from ..settings import CLASSIC, POWER, VARIANCE, DisplaySettings
+from ..settings import DisplaySettings
+from ..settings.display import CLASSIC, POWER, VARIANCE
 from .colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from .overlay import Overlay
 from .programs import Cover, Lines, Program

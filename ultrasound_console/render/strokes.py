@@ -45,6 +45,40 @@ class Stroke:
     width_px: float = 1.0
 
 
+@dataclass(frozen=True)
+class Mark:
+    """A line through the body, drawn in every picture.
+
+    Attributes
+    ----------
+    points_m : tuple of (x, z)
+    colour : tuple of float
+        Red, green, blue, opacity.
+    width_px : float
+    """
+
+    points_m: tuple[tuple[float, float], ...]
+    colour: Colour = ACCENT
+    width_px: float = 1.5
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A small square in the body, of the same size whatever the zoom: something to take hold of.
+
+    Attributes
+    ----------
+    x_m, z_m : float
+    colour : tuple of float
+    size_px : float
+    """
+
+    x_m: float
+    z_m: float
+    colour: Colour = ACCENT
+    size_px: float = 7.0
+
+
 def stroke_mesh(strokes: Iterable[Stroke]) -> NDArray[Any]:
     """Make triangles of strokes: six vertices for each piece between two points.
 
@@ -118,6 +152,20 @@ def picture_strokes(
             Stroke(((x, 0), (x, y - _CURSOR_GAP_PX)), CURSOR),
             Stroke(((x, y + _CURSOR_GAP_PX), (x, bottom)), CURSOR),
         ]
+    return strokes
+
+
+def mark_strokes(view: View, marks: Iterable[Mark | Dot]) -> list[Stroke]:
+    """Make what tools draw, in pixels from each picture's top left corner."""
+    strokes = []
+    for mark in marks:
+        if isinstance(mark, Dot):
+            ((x, y),) = _pixels(view, np.array([mark.x_m]), np.array([mark.z_m]))
+            half = 0.5 * mark.size_px
+            strokes.append(Stroke(((x - half, y), (x + half, y)), mark.colour, mark.size_px))
+        else:
+            x_m, z_m = np.array(mark.points_m, float).T
+            strokes.append(Stroke(_pixels(view, x_m, z_m), mark.colour, mark.width_px))
     return strokes
 
 

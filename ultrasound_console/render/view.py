@@ -211,7 +211,7 @@ class View:
         """Return panel and place in the body under a point, or None beside the pictures."""
         for panel in range(self.n_panels):
             if self.picture_rect(panel).contains(x_px, y_px):
-                return panel, *self._metres(panel, x_px, y_px)
+                return panel, *self.metres(panel, x_px, y_px)
         return None
 
     def pixel(self, panel: int, x_m: float, z_m: float) -> tuple[float, float]:
@@ -262,7 +262,7 @@ class View:
         """Magnify about a point of any picture: what is under it stays there, where it can."""
         panels = range(self.n_panels)
         panel = next((i for i in panels if self.panel_rect(i).contains(x_px, y_px)), 0)
-        x_m, z_m = self._metres(panel, x_px, y_px)
+        x_m, z_m = self.metres(panel, x_px, y_px)
         zoom = min(max(self.zoom * factor, 1.0), MAX_ZOOM)
         shrink = self.zoom / zoom
         center_x_m, center_z_m = self.center_m
@@ -275,7 +275,8 @@ class View:
         scale = self.pixels_per_m
         return replace(self, center_m=(x_m - dx_px / scale, z_m - dy_px / scale))
 
-    def _metres(self, panel: int, x_px: float, y_px: float) -> tuple[float, float]:
+    def metres(self, panel: int, x_px: float, y_px: float) -> tuple[float, float]:
+        """Return (x, z) that a panel would show under a point, also beside its picture."""
         picture, (x_m, z_m) = self.picture_rect(panel), self.center_m
         scale = self.pixels_per_m
         return (

@@ -37,7 +37,7 @@ QMenu::item {{ padding: 5px 24px; }}
 QMenu::item:disabled {{ color: {FAINT}; }}
 QMenu::separator {{ height: 1px; background: {LINE}; margin: 4px 8px; }}
 QToolTip {{ color: {TEXT}; background: {RAISED}; border: 1px solid {ACCENT}; padding: 4px; }}
-#strip, #controls, #cine, #status {{ background: {STRIP}; }}
+#strip, #controls, #tools, #cine, #status {{ background: {STRIP}; }}
 QScrollArea, QScrollArea > QWidget > QWidget#controls {{ border: none; background: {STRIP}; }}
 QScrollBar:vertical {{ background: {STRIP}; width: 8px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {LINE}; border-radius: 4px; min-height: 30px; }}

@@ -8,14 +8,11 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
     QKeyEvent,
-    QKeySequence,
     QResizeEvent,
-    QShortcut,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -29,69 +26,36 @@ from PySide6.QtWidgets import (
 
 from ..declared import Value
 from ..engine import Engine
-from ..flow_states import FLOW_STATES
 from ..frames import Acquisition
 from ..presets import SUFFIX, Memory, Presets, config_folder
 from ..render.canvas import PanelCanvas
-from ..render.view import View
 from ..segment import Segmenter
-from ..settings import (
-    COLOUR_MAPS,
-    DUAL,
-    ONLY_DEALIASED,
-    ONLY_FOLDS,
-    ONLY_RAW,
-    SPECS,
-    TRIPLE,
-    AcquisitionSettings,
-    Settings,
-)
-from ..sources import source_names
+from ..settings import SPECS, AcquisitionSettings, Settings
+from ..settings.display import COLOUR_MAPS, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW
 from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
-from . import cine_bar, flow_switch, messages, top_strip
+from .actions import install
+from .arrangement import arrangement_for
 from .cine_bar import CineBar
+from .commands import groups
 from .control_panel import (
-    COLUMN_WIDTH_PX,
     FORMED_WHEN_ACQUIRED,
-    STRIP_HEIGHT_PX,
     Arrangement,
     ControlPanel,
 )
 from .labels import PanelLabels
 from .messages import MessageBar, ShortcutSheet, StatusLine
 from .meter import Meter
-from .presets import SAVE_KEYS, PresetButton
+from .presets import PresetButton
 from .remembering import Remembering
+from .tool_row import LOOK, ToolRow
 from .top_strip import TopStrip
 
-WIDE_PX = 1600
 SMALLEST_PX = (1024, 600)
 _POLL_MS = 100
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _COMPARE_KEY = Qt.Key.Key_C
 _PREPARING_AFTER_S = 0.3
-
-
-def arrangement_for(
-    width_px: int, height_px: int, extent_m: tuple[float, float, float, float]
-) -> Arrangement:
-    """Choose the place of the controls that leaves the larger pictures in a window.
-
-    Parameters
-    ----------
-    width_px, height_px : int
-        Of the window.
-    extent_m : tuple of float
-        (x_min, x_max, z_min, z_max) of the picture.
-    """
-    if width_px < WIDE_PX:
-        return Arrangement.STRIP
-    rest_px = height_px - top_strip.HEIGHT_PX - cine_bar.HEIGHT_PX - messages.STATUS_HEIGHT_PX
-    below = View(width_px, rest_px - STRIP_HEIGHT_PX, extent_m)
-    beside = View(width_px - COLUMN_WIDTH_PX, rest_px, extent_m)
-    larger = beside.pixels_per_m > below.pixels_per_m
-    return Arrangement.COLUMN if larger else Arrangement.STRIP
 
 
 class _Waker(QObject):
@@ -164,6 +128,7 @@ class MainWindow(QMainWindow):
         self.top = TopStrip(self.preset)
         self.message = MessageBar()
         self.controls = ControlPanel(store.current)
+        self.tools = ToolRow(self.canvas)
         self.cine = CineBar()
         self.status_line = StatusLine()
         self.sheet = ShortcutSheet(self._lay_out())
@@ -180,7 +145,9 @@ class MainWindow(QMainWindow):
         self.preset.clean_chosen.connect(self.start_clean)
         for teller in (self.preset, self.remembering):
             teller.said.connect(lambda text, is_error: self.message.say(text, is_error=is_error))
-        self._make_actions()
+        menu = QMenu(self)
+        install(self, menu, groups(self))
+        self.top.menu_button.setMenu(menu)
 
         self.canvas.setFocus()
         self._poll = QTimer(self, interval=_POLL_MS)
@@ -392,6 +359,7 @@ class MainWindow(QMainWindow):
         self._left.setSpacing(0)
         self._left.addWidget(self.message)
         self._left.addWidget(self.canvas, 1)
+        self._left.addWidget(self.tools)
         self._middle = QHBoxLayout()
         self._middle.setSpacing(1)
         self._middle.addLayout(self._left, 1)
@@ -414,89 +382,25 @@ class MainWindow(QMainWindow):
         beside = arrangement is Arrangement.COLUMN
         (self._middle if beside else self._left).addWidget(self.controls)
 
-    def _make_actions(self) -> None:
-        menu = QMenu(self)
-        actions = (
-            (f"Open a recording {_ELLIPSIS}", "Ctrl+O", self.choose_file),
-            ("", "", None),
-            ("Undo", "Ctrl+Z", self.undo),
-            ("Redo", "Ctrl+Shift+Z", self.redo),
-            (f"Save preset {_ELLIPSIS}", SAVE_KEYS, self.preset.ask_name),
-            ("", "", None),
-            ("One panel, and the next one", "1", self.show_one_panel),
-            ("Two panels", "2", lambda: self.apply({"view": DUAL})),
-            ("Three panels", "3", lambda: self.apply({"view": TRIPLE})),
-            ("Swap the panels", "X", self.swap_panels),
-            ("Next colour map", "M", self.next_colour_map),
-            ("Fit the picture", "Ctrl+0", self.canvas.reset_view),
-            ("", "", None),
-            ("More controls", "F9", self._toggle_controls),
-            ("Full screen", "F11", self._toggle_full_screen),
-            ("Keys and mouse", "F1", self._toggle_sheet),
-            ("", "", None),
-            ("Quit", "Ctrl+Q", self.close),
-        )
-        for text, keys, slot in actions:
-            if slot is None:
-                menu.addSeparator()
-                continue
-            action = QAction(text, self, shortcut=QKeySequence(keys))
-            action.triggered.connect(slot)
-            menu.addAction(action)
-            self.addAction(action)
-            if keys == "Ctrl+O":
-                self._scenes = menu.addMenu("Simulated")
-                self._scenes.aboutToShow.connect(self._list_scenes)
-            if keys == SAVE_KEYS:
-                menu.addMenu(self.preset.menu_of_presets)
-        self.top.menu_button.setMenu(menu)
-        for keys, slot in (
-            ("Space", self.toggle_freeze),
-            ("F10", self.top.menu_button.showMenu),
-            ("Ctrl+Y", self.redo),
-            *(
-                (keys, lambda state=state: self.controls.flow.choose(state))
-                for keys, state in zip(flow_switch.KEYS, FLOW_STATES, strict=True)
-            ),
-            ("Left", self.cine.before),
-            ("Right", self.cine.next),
-            ("Home", self.cine.first),
-            ("End", self.cine.last),
-            ("P", self.cine.toggle_play),
-            (",", self.cine.slower),
-            (".", self.cine.faster),
-            ("I", self.cine.mark_in),
-            ("O", self.cine.mark_out),
-            ("S", self.cine.to_peak_systole),
-            ("A", self.cine.to_peak_aliasing),
-            ("Ctrl+R", self.cine.toggle_rerun),
-        ):
-            QShortcut(QKeySequence(keys), self, slot)
-
-    def _list_scenes(self) -> None:
-        self._scenes.clear()
-        for name in source_names():
-            action = self._scenes.addAction(name)
-            action.triggered.connect(lambda _=False, name=name: self.open_source(name))
-
-    def _toggle_controls(self) -> None:
+    def toggle_controls(self) -> None:
+        """Show all controls, or only the everyday ones."""
         if self.controls.arrangement is Arrangement.STRIP:
             self.controls.more.toggle()
         else:
             self.controls.setVisible(not self.controls.isVisible())
 
-    def _toggle_full_screen(self) -> None:
+    def toggle_full_screen(self) -> None:
+        """Fill the screen, or no longer."""
         if self.isFullScreen():
             self.showNormal()
         else:
             self.showFullScreen()
 
-    def _toggle_sheet(self) -> None:
-        self.sheet.toggle()
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Compare while the key is held; leave the full screen, where nobody else wants Esc."""
-        if event.key() == Qt.Key.Key_Escape and self.isFullScreen():
+        """Compare while the key is held; Esc puts the tool away, then leaves the full screen."""
+        if event.key() == Qt.Key.Key_Escape and self.tools.current != LOOK:
+            self.tools.choose(LOOK)
+        elif event.key() == Qt.Key.Key_Escape and self.isFullScreen():
             self.showNormal()
         elif event.key() == _COMPARE_KEY and event.modifiers() == Qt.KeyboardModifier.NoModifier:
             self.canvas.set_comparing(True)
