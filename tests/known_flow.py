@@ -8,7 +8,7 @@ from fakes import FakeSource
 from frames_for_tests import make_acquisition, make_frame
 
 from ultrasound_console import compute as compute_module
-from ultrasound_console import engine as engine_module
+from ultrasound_console import front_end as front_end_module
 from ultrasound_console.frames import ChannelFrame, IqFrame
 from ultrasound_console.sources import SourceError
 
@@ -37,7 +37,7 @@ class KnownPipeline:
     def __init__(self, monkeypatch) -> None:
         self.sources = {"known": KnownFlow()}
         self.n_processed = 0
-        monkeypatch.setattr(engine_module, "open_source", self._open)
+        monkeypatch.setattr(front_end_module, "open_source", self._open)
         monkeypatch.setattr(compute_module, "form", self._form)
         monkeypatch.setattr(compute_module, "estimate", self._estimate)
         monkeypatch.setattr(compute_module, "doppler", self._doppler)

@@ -9,7 +9,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QToolButton
 
-from ultrasound_console.settings import SPECS, TGC, AcquisitionSettings, Settings
+from ultrasound_console.settings import SPECS, AcquisitionSettings, Settings
+from ultrasound_console.settings.display import TGC
 from ultrasound_console.ui.control_panel import (
     EVERYDAY,
     FROZEN,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ultrasound_console.dsp import doppler, wall_filter
 from ultrasound_console.dsp.arrays import pack_ensemble
-from ultrasound_console.settings import WALL_FILTERS
+from ultrasound_console.settings.processing import WALL_FILTERS
 
 
 def noise(n_pulses, shape, seed=0):

@@ -7,7 +7,7 @@ import pytest
 from fakes import FakeSource
 
 from ultrasound_console import compute as compute_module
-from ultrasound_console import engine as engine_module
+from ultrasound_console import front_end as front_end_module
 from ultrasound_console.assets import AssetError
 from ultrasound_console.cine import Cine
 from ultrasound_console.engine import Engine
@@ -26,7 +26,7 @@ class Rig:
     def __init__(self, monkeypatch, settings=None, **options) -> None:
         self.sources: dict[str, FakeSource] = {"fake": FakeSource()}
         self.woken = threading.Condition()
-        monkeypatch.setattr(engine_module, "open_source", self._open)
+        monkeypatch.setattr(front_end_module, "open_source", self._open)
         self.store = SettingsStore(settings)
         self.engine = Engine(self.store, self._wake, Cine(), **options)
         self.frames = []

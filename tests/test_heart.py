@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from ultrasound_console.settings import SCENE, WAVEFORMS, AcquisitionSettings
+from ultrasound_console.settings import AcquisitionSettings
+from ultrasound_console.settings.acquisition import SCENE, WAVEFORMS
 from ultrasound_console.simulation import SCENES, Scan, driven, plan, random_scene, scan
 from ultrasound_console.simulation.waveform import CAROTID, COURSES, FEMORAL, VENOUS
 from ultrasound_console.sources.simulated import SimulatedSource

@@ -16,7 +16,8 @@ from ultrasound_console.dsp.unwrap import Unwrapped
 from ultrasound_console.frames import Acquisition, ChannelFrame, IqFrame, Status
 from ultrasound_console.geometry import ImageGrid, Probe, plane_wave_velocity_m_s
 from ultrasound_console.pipeline import PipelineError, doppler, estimate, form
-from ultrasound_console.settings import WALL_FILTERS, ProcessingSettings
+from ultrasound_console.settings import ProcessingSettings
+from ultrasound_console.settings.processing import WALL_FILTERS
 
 F0, C, PRF = 5e6, 1540.0, 4000.0
 PROBE = Probe.linear("test", 32, 0.3e-3, F0)

@@ -17,14 +17,8 @@ from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.render.canvas import PanelCanvas
 from ultrasound_console.render.colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from ultrasound_console.render.painter import grid_mesh
-from ultrasound_console.settings import (
-    CLASSIC,
-    POWER,
-    SAFE,
-    VARIANCE,
-    DisplaySettings,
-    ProcessingSettings,
-)
+from ultrasound_console.settings import DisplaySettings, ProcessingSettings
+from ultrasound_console.settings.display import CLASSIC, POWER, SAFE, VARIANCE
 
 pytestmark = [pytest.mark.gui, needs_display]
 

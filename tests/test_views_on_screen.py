@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 
 from ultrasound_console.render.painter import CONVENTIONAL, CORRECTED, FOLDS
-from ultrasound_console.settings import COLOUR_MAPS, VIEWS
+from ultrasound_console.settings.display import COLOUR_MAPS, VIEWS
 from ultrasound_console.ui import theme
 from ultrasound_console.ui.labels import COMPARED_TITLE, TITLES
 

@@ -7,7 +7,7 @@ from scipy.signal import butter, lfilter
 
 from ultrasound_console.dsp import doppler, wall_filter
 from ultrasound_console.dsp.arrays import pack_ensemble, unpack_ensemble
-from ultrasound_console.settings import WALL_FILTERS
+from ultrasound_console.settings.processing import WALL_FILTERS
 
 POLYNOMIALS = ("polynomial-0", "polynomial-1", "polynomial-2", "polynomial-3")
 IIR = ("iir-low", "iir-medium", "iir-high")

@@ -97,6 +97,10 @@ def parser() -> argparse.ArgumentParser:
         "--chain-scenes", type=int, default=704, metavar="N",
         help="more through the whole signal chain, for half of each batch; default 704",
     )  # fmt: skip
+    training.add_argument(
+        "--labels", type=Path, metavar="DIR",
+        help="frames with folds given by hand, for an equal share of each batch",
+    )  # fmt: skip
     training.add_argument("--batch", type=int, default=12, metavar="N", help="frames; default 12")
     training.add_argument(
         "--rate", type=float, default=3e-3, metavar="R", help="highest learning rate; default 3e-3"
@@ -114,6 +118,10 @@ def parser() -> argparse.ArgumentParser:
     evaluation.add_argument(
         "sources", nargs="*", metavar="SOURCE",
         help="simulated:NAME, or a folder of training frames; default the fixed test set",
+    )  # fmt: skip
+    evaluation.add_argument(
+        "--labels", type=Path, metavar="DIR",
+        help="frames with folds given by hand, instead of the test set",
     )  # fmt: skip
     evaluation.add_argument("--model", type=Path, metavar="ONNX", help="another network")
     evaluation.add_argument("--json", type=Path, metavar="F", help="save all figures")

@@ -20,7 +20,8 @@ from .dsp.device import Gpu, missing_gpu, reason
 from .frames import Acquisition, ChannelFrame, DopplerFrame, IqFrame
 from .pipeline import Estimates, doppler, estimate, form
 from .segment import Segmenter
-from .settings import CPU, GPU, ProcessingSettings
+from .settings import ProcessingSettings
+from .settings.processing import CPU, GPU
 from .status import CPU_NAME
 
 _log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ feeds a GPU while the other waits for it.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
@@ -21,32 +20,19 @@ from .cine import Cine
 from .compute import Compute, Formed
 from .dsp.compilation import Compilation
 from .frames import Acquisition, ChannelFrame, DopplerFrame
+from .front_end import JOIN_TIMEOUT_S, READ_TIMEOUT_S, FrontEnd
 from .handover import Latest
 from .rerun import Rerun
 from .segment import Segmenter
-from .settings import CPU, AcquisitionSettings, Settings
-from .sources import Source, SourceError, open_source
+from .settings import Settings
+from .settings.processing import CPU
 from .status import CPU_NAME, EngineStatus, Notice, State
 from .store import SettingsStore
 
 _log = logging.getLogger(__name__)
 
-READ_TIMEOUT_S = 0.25
 STALE_PERIODS = 3.0
 STALE_AT_LEAST_S = 0.3
-JOIN_TIMEOUT_S = 2.0
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A source that is configured and waits to be taken over."""
-
-    name: str
-    source: Source
-    start: AcquisitionSettings
-    settings: AcquisitionSettings
-    last: Settings | None
-    acquisition: Acquisition
 
 
 @dataclass
@@ -103,15 +89,8 @@ class Engine:
         self._compilation = Compilation()
         self._device = CPU_NAME
 
-        # Guards the source, and that it transmits only while `_live` is set.
-        self._transmit = threading.RLock()
-        self._live = threading.Event()
+        self._front = FrontEnd(store, self._raw, self._notify, self.cine.clear, self._begin)
         self._closing = threading.Event()
-        self._source: Source | None = None
-        self._acquisition: Acquisition | None = None
-        self._configured: AcquisitionSettings | None = None
-        self._incoming: _Opened | None = None
-        self._opener: threading.Thread | None = None
 
         self._addressed: int | None = None
         self._rerun: Rerun | None = None  # guarded by `_jobs`
@@ -120,17 +99,14 @@ class Engine:
         self._errors = 0
         self._rate = _Rate()
         self._has_frame = False
-        self._next_index = 0
         self._threads = [
             threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
             for name, step in (
-                ("acquire", self._acquire_step),
+                ("acquire", self._front.step),
                 ("form", self._form_step),
                 ("doppler", self._doppler_step),
             )
         ]
-        self._transmitting = False
-        self._index_base = 0
         self._previous: DopplerFrame | None = None
         self._prepared: Acquisition | None = None
         for thread in self._threads:
@@ -151,10 +127,7 @@ class Engine:
         last : Settings, optional
             What the source was last used with: put in force in the place of the present settings.
         """
-        self._opener = threading.Thread(
-            target=self._open, args=(name, prf_hz, last), name="open", daemon=True
-        )
-        self._opener.start()
+        self._front.open(name, prf_hz, last)
 
     def freeze(self, shown_index: int | None) -> None:
         """Stop transmitting and hold the frame on screen.
@@ -164,7 +137,7 @@ class Engine:
         shown_index : int or None
             Index of the frame on screen; later ones are forgotten.
         """
-        self._silence()
+        self._front.silence()
         self._frozen = True
         self._addressed = shown_index
         self.cine.seal(shown_index)
@@ -178,7 +151,7 @@ class Engine:
             slot.clear()
         self.cine.unseal()
         self._rate = _Rate()
-        self._live.set()
+        self._front.live.set()
 
     def restart(self) -> None:
         """Try again after a fault."""
@@ -197,10 +170,11 @@ class Engine:
 
     def refresh(self) -> None:
         """Process the picture on screen again after a settings change, unless a new one comes."""
+        acquisition = self._front.acquisition
         if self._frozen:
             if self._addressed is not None:
                 self._again.put(self._addressed)
-        elif self._acquisition is not None and self._acquisition.frame_interval_s == 0.0:
+        elif acquisition is not None and acquisition.frame_interval_s == 0.0:
             self._repeat_held()
 
     def _repeat_held(self) -> None:
@@ -210,7 +184,7 @@ class Engine:
         if frame is None:
             return
         if frame.processing.f_number != self.store.current.processing.f_number:
-            self._stop_source()  # the acquisition thread starts it, and its frame comes again
+            self._front.stop()  # the acquisition thread starts it, and its frame comes again
         else:
             self._again.put(frame.index)
 
@@ -248,7 +222,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """How things are now; cheap enough to be polled."""
-        acquisition, rerun = self._acquisition, self._rerun
+        acquisition, rerun = self._front.acquisition, self._rerun
         return EngineStatus(
             state=self._state(acquisition),
             source=acquisition.source if acquisition else "",
@@ -266,16 +240,11 @@ class Engine:
     def close(self) -> None:
         """End all threads and close the source."""
         self._closing.set()
-        self._silence()
-        threads = [*self._threads, *([self._opener] if self._opener else [])]
-        for thread in threads:
+        self._front.silence()
+        for thread in self._threads:
             thread.join(JOIN_TIMEOUT_S)
         self._compilation.stop()
-        with self._transmit:
-            for source in (self._source, self._incoming.source if self._incoming else None):
-                if source is not None:
-                    source.close()
-            self._source = self._incoming = None
+        self._front.close()
 
     def _network(self) -> str:
         segmenter = self._compute.segmenter
@@ -297,18 +266,6 @@ class Engine:
 
     # ---- threads --------------------------------------------------------------------------
 
-    def _silence(self) -> None:
-        """Stop transmitting, now and until the engine goes live again."""
-        with self._transmit:
-            self._live.clear()
-            self._stop_source()
-
-    def _stop_source(self) -> None:
-        with self._transmit:
-            self._transmitting = False
-            if self._source is not None:
-                self._source.stop()
-
     def _notify(self, notice: Notice) -> None:
         self._errors += notice.is_error
         self._notices.append(notice)
@@ -320,107 +277,22 @@ class Engine:
                 step()
             except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
                 _log.error("fault in %s", name, exc_info=error)
-                self._silence()
+                self._front.silence()
                 self.cancel_rerun()
                 self._fault = f"{name}: {error}"
                 self._notify(Notice(self._fault, is_error=True))
 
-    def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
-        try:
-            source = open_source(name, prf_hz=prf_hz)
-            try:
-                opened = self._configured_as(source, name, last)
-            except BaseException:
-                source.close()
-                raise
-        except SourceError as error:
-            self._notify(Notice(str(error), is_error=True))
-            return
-        with self._transmit:
-            if self._incoming is not None:
-                self._incoming.source.close()
-            self._incoming = opened
-            self._stop_source()
-
-    def _configured_as(self, source: Source, name: str, last: Settings | None) -> _Opened:
-        """Configure a new source as it was last used, or with its own settings."""
-        start = source.defaults(AcquisitionSettings())
-        if last is not None:
-            try:
-                acquisition = source.configure(last.acquisition)
-            except SourceError as error:
-                self._notify(Notice(f"not as last time: {error}"))
-            else:
-                return _Opened(name, source, start, last.acquisition, last, acquisition)
-        own = source.defaults(self.store.current.acquisition)
-        return _Opened(name, source, start, own, None, source.configure(own))
-
-    def _acquire_step(self) -> None:
-        self._take_over()
-        if not self._live.wait(READ_TIMEOUT_S) or self._source is None:
-            return
-        source = self._source
-        self._reconfigure(source)
-        with self._transmit:
-            if not self._live.is_set():
-                return
-            if not self._transmitting:
-                source.start()
-                self._transmitting = True
-        frame = source.read(READ_TIMEOUT_S)
-        if frame is None:
-            return
-        index = self._index_base + frame.index
-        self._next_index = index + 1
-        self._raw.put(dataclasses.replace(frame, index=index))
-
-    def _take_over(self) -> None:
-        """Put an opened source in the place of the present one."""
-        with self._transmit:
-            opened, self._incoming = self._incoming, None
-            if opened is None:
-                return
-            if self._source is not None:
-                self._source.close()
-            self._source = opened.source
-            self._acquisition = opened.acquisition
-            self._configured = opened.settings
-            self.cine.clear()
-        self.cancel_rerun()
-        self._begin(opened.acquisition)
-        self._frozen, self._addressed, self._fault = False, None, ""
-        rest = opened.last or self.store.current
-        self.store.load(dataclasses.replace(rest, acquisition=opened.settings))
-        self._live.set()
-        text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
-        self._notify(Notice(text, opened=opened.source.name, asked=opened.name, start=opened.start))
-
-    def _reconfigure(self, source: Source) -> None:
-        """Apply changed acquisition settings; refused ones are put back."""
-        wanted = self.store.current.acquisition
-        if wanted == self._configured or self._configured is None:
-            return
-        self._stop_source()
-        try:
-            acquisition = source.configure(wanted)
-        except SourceError as error:
-            self.store.correct(**dataclasses.asdict(self._configured))
-            self._notify(Notice(str(error), is_error=True))
-            acquisition = source.configure(self._configured)
-        else:
-            self._configured = wanted
-        with self._transmit:
-            self._acquisition = acquisition
-        self._begin(acquisition)
-
-    def _begin(self, acquisition: Acquisition) -> None:
-        """Go on numbering frames from here; the picture on screen is not of this acquisition."""
+    def _begin(self, acquisition: Acquisition, *, is_new_source: bool) -> None:
+        """Wait for the first picture of an acquisition."""
+        if is_new_source:
+            self.cancel_rerun()
         self._has_frame = False
-        self._index_base = self._next_index
         self._rate = _Rate(interval_s=acquisition.frame_interval_s)
         self._raw.clear()
         with self._jobs:
             self._jobs.notify_all()  # to prepare for it before its first frame
+        if is_new_source:
+            self._frozen, self._addressed, self._fault = False, None, ""
 
     def _form_step(self) -> None:
         frame = self._raw.take(READ_TIMEOUT_S)
@@ -438,7 +310,7 @@ class Engine:
             self._process_again(index)
         if rerun is not None:
             self._go_on_with(rerun)
-        if formed is None or not self._live.is_set():
+        if formed is None or not self._front.live.is_set():
             return
         previous = self._previous
         if previous is not None and previous.acquisition is not formed.iq.acquisition:
@@ -447,9 +319,9 @@ class Engine:
         done = self._compute.doppler(formed, processing, previous, for_cine=True)
         frame, estimates = done.frame, done.estimates
         self._previous = frame
-        with self._transmit:
+        with self._front.transmit:
             # What another source made before it was replaced is not shown any more.
-            if frame.acquisition is not self._acquisition:
+            if frame.acquisition is not self._front.acquisition:
                 return
             if not self.cine.append(estimates.iq, frame, estimates.quantised):
                 return
@@ -469,7 +341,7 @@ class Engine:
             except Exception:
                 self._no_network = "no network"  # or it would be loaded without end
                 raise
-        acquisition = self._acquisition
+        acquisition = self._front.acquisition
         if acquisition is not None and acquisition is not self._prepared:
             self._prepared = acquisition
             self._compute.prepare(acquisition, self.store.current.processing)

@@ -14,7 +14,8 @@ from ..dsp.device import Gpu, missing_gpu, to_host
 from ..dsp.quantise import quantise
 from ..frames import DopplerFrame
 from ..pipeline import estimate, form
-from ..settings import GPU, ProcessingSettings
+from ..settings import ProcessingSettings
+from ..settings.processing import GPU
 from . import CHAIN_FRAMES, pipelined
 from .clock import ROUNDS, Task, timed
 from .work import N_PULSES, PROCESSING, Work, workload

@@ -16,7 +16,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from ..settings import SCENE, AcquisitionSettings
+from ..settings import AcquisitionSettings
+from ..settings.acquisition import SCENE
 from .scenes import Scene
 from .stream import Blood, ClosedForm, Solved, Stream
 from .vessels import Lumen

@@ -20,8 +20,8 @@ from ..pipeline import doppler, estimate
 from ..pipeline.checks import Stopwatch
 from ..pipeline.segmentation import fold_probabilities
 from ..segment import Segmenter
-from ..settings import CONTINUITY
-from ..settings import NETWORK as BY_NETWORK
+from ..settings.processing import CONTINUITY
+from ..settings.processing import NETWORK as BY_NETWORK
 from .scores import Bool, Case, Float32, Found
 from .sequences import Sequence
 

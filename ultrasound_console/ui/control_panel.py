@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 
 from ..declared import Value, specs
 from ..frames import Acquisition
-from ..settings import SPECS, TGC, AcquisitionSettings, Settings
+from ..settings import SPECS, AcquisitionSettings, Settings
+from ..settings.display import TGC
 from . import theme
 from .controls import make_control
 from .flow_switch import FlowSwitch, PushButton

@@ -1,0 +1,214 @@
+"""The source in use: opened in the background, configured between frames, started and stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .frames import Acquisition, ChannelFrame
+from .handover import Latest
+from .settings import AcquisitionSettings, Settings
+from .sources import Source, SourceError, open_source
+from .status import Notice
+from .store import SettingsStore
+
+READ_TIMEOUT_S = 0.25
+JOIN_TIMEOUT_S = 2.0
+
+
+class Begun(Protocol):
+    """Told by the acquisition thread that the frames to come are of another acquisition."""
+
+    def __call__(self, acquisition: Acquisition, *, is_new_source: bool) -> None:
+        """Take note, before the first of them is read."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source that is configured and waits to be taken over."""
+
+    name: str
+    source: Source
+    start: AcquisitionSettings
+    settings: AcquisitionSettings
+    last: Settings | None
+    acquisition: Acquisition
+
+
+class FrontEnd:
+    """Holds the source that transmits, and reads it.
+
+    :meth:`open`, :meth:`silence` and :meth:`close` are for the screen's thread, :meth:`step` is for
+    the acquisition thread, :meth:`stop` for all.
+
+    Parameters
+    ----------
+    store : SettingsStore
+        Acquisition settings are applied between frames; refused ones are put back.
+    raw : Latest
+        Where frames go, numbered on from source to source.
+    notify : callable
+        Takes a :class:`~ultrasound_console.status.Notice`, from any thread.
+    forget : callable
+        Called under :attr:`transmit` when another source takes the place of the present one.
+    begun : callable
+        See :class:`Begun`.
+
+    Attributes
+    ----------
+    transmit : threading.RLock
+        Guards the source and :attr:`acquisition`, and that it transmits only while :attr:`live` is
+        set.
+    live : threading.Event
+    acquisition : Acquisition or None
+        What the source achieves.
+    """
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        raw: Latest[ChannelFrame],
+        notify: Callable[[Notice], None],
+        forget: Callable[[], None],
+        begun: Begun,
+    ) -> None:
+        self.transmit = threading.RLock()
+        self.live = threading.Event()
+        self.acquisition: Acquisition | None = None
+        self._store = store
+        self._raw = raw
+        self._notify = notify
+        self._forget = forget
+        self._begun = begun
+        self._source: Source | None = None
+        self._configured: AcquisitionSettings | None = None
+        self._incoming: _Opened | None = None
+        self._opener: threading.Thread | None = None
+        self._transmitting = False
+        self._index_base = 0
+        self._next_index = 0
+
+    def open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
+        """See :meth:`~ultrasound_console.engine.Engine.open`."""
+        self._opener = threading.Thread(
+            target=self._open, args=(name, prf_hz, last), name="open", daemon=True
+        )
+        self._opener.start()
+
+    def silence(self) -> None:
+        """Stop transmitting, now and until :attr:`live` is set again."""
+        with self.transmit:
+            self.live.clear()
+            self.stop()
+
+    def stop(self) -> None:
+        """Stop transmitting; the next :meth:`step` starts it again if it is live."""
+        with self.transmit:
+            self._transmitting = False
+            if self._source is not None:
+                self._source.stop()
+
+    def close(self) -> None:
+        """Close the source; the acquisition thread has ended."""
+        if self._opener is not None:
+            self._opener.join(JOIN_TIMEOUT_S)
+        with self.transmit:
+            for source in (self._source, self._incoming.source if self._incoming else None):
+                if source is not None:
+                    source.close()
+            self._source = self._incoming = None
+
+    def step(self) -> None:
+        """Take over what was opened, configure what was changed, read one frame."""
+        self._take_over()
+        if not self.live.wait(READ_TIMEOUT_S) or self._source is None:
+            return
+        source = self._source
+        self._reconfigure(source)
+        with self.transmit:
+            if not self.live.is_set():
+                return
+            if not self._transmitting:
+                source.start()
+                self._transmitting = True
+        frame = source.read(READ_TIMEOUT_S)
+        if frame is None:
+            return
+        index = self._index_base + frame.index
+        self._next_index = index + 1
+        self._raw.put(dataclasses.replace(frame, index=index))
+
+    def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
+        try:
+            source = open_source(name, prf_hz=prf_hz)
+            try:
+                opened = self._configured_as(source, name, last)
+            except BaseException:
+                source.close()
+                raise
+        except SourceError as error:
+            self._notify(Notice(str(error), is_error=True))
+            return
+        with self.transmit:
+            if self._incoming is not None:
+                self._incoming.source.close()
+            self._incoming = opened
+            self.stop()
+
+    def _configured_as(self, source: Source, name: str, last: Settings | None) -> _Opened:
+        """Configure a new source as it was last used, or with its own settings."""
+        start = source.defaults(AcquisitionSettings())
+        if last is not None:
+            try:
+                acquisition = source.configure(last.acquisition)
+            except SourceError as error:
+                self._notify(Notice(f"not as last time: {error}"))
+            else:
+                return _Opened(name, source, start, last.acquisition, last, acquisition)
+        own = source.defaults(self._store.current.acquisition)
+        return _Opened(name, source, start, own, None, source.configure(own))
+
+    def _take_over(self) -> None:
+        """Put an opened source in the place of the present one."""
+        with self.transmit:
+            opened, self._incoming = self._incoming, None
+            if opened is None:
+                return
+            if self._source is not None:
+                self._source.close()
+            self._source = opened.source
+            self.acquisition = opened.acquisition
+            self._configured = opened.settings
+            self._forget()
+        self._begin(opened.acquisition, is_new_source=True)
+        rest = opened.last or self._store.current
+        self._store.load(dataclasses.replace(rest, acquisition=opened.settings))
+        self.live.set()
+        text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
+        self._notify(Notice(text, opened=opened.source.name, asked=opened.name, start=opened.start))
+
+    def _reconfigure(self, source: Source) -> None:
+        """Apply changed acquisition settings; refused ones are put back."""
+        wanted = self._store.current.acquisition
+        if wanted == self._configured or self._configured is None:
+            return
+        self.stop()
+        try:
+            acquisition = source.configure(wanted)
+        except SourceError as error:
+            self._store.correct(**dataclasses.asdict(self._configured))
+            self._notify(Notice(str(error), is_error=True))
+            acquisition = source.configure(self._configured)
+        else:
+            self._configured = wanted
+        with self.transmit:
+            self.acquisition = acquisition
+        self._begin(acquisition, is_new_source=False)
+
+    def _begin(self, acquisition: Acquisition, *, is_new_source: bool) -> None:
+        """Go on numbering frames from here."""
+        self._index_base = self._next_index
+        self._begun(acquisition, is_new_source=is_new_source)

@@ -1,0 +1,155 @@
+"""What the source is asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..assets import probe_names
+from ..declared import Choice, Group, Range, setting
+
+_DEGREES = 180.0 / math.pi
+
+SCENE = "scene"
+"""What a simulated scene has of its own."""
+WAVEFORMS = (SCENE, "femoral", "carotid", "venous", "steady")
+
+
+@dataclass(frozen=True)
+class AcquisitionSettings(Group):
+    """What the source is asked for; what it achieves is in ``frames.Acquisition``."""
+
+    prf_hz: float = setting(
+        3000.0,
+        Range(
+            100.0,
+            50000.0,
+            50.0,
+            "Hz",
+            "PRF",
+            "Pulse repetition frequency. Lower shows slower flow; faster flow aliases.",
+            "kHz",
+            1e-3,
+        ),
+    )
+    ensemble: int = setting(
+        12,
+        Range(
+            0,
+            64,
+            1,
+            "",
+            "Ensemble",
+            "Pulses that make one colour frame; 0 takes all that a recording has.",
+        ),
+    )
+    ensemble_step: int = setting(
+        0,
+        Range(
+            0,
+            64,
+            1,
+            "",
+            "Ensemble step",
+            "Pulses from the start of one frame of a recording to the next; 0 is one ensemble.",
+        ),
+    )
+    steering_rad: float = setting(
+        math.radians(15.0),
+        Range(
+            math.radians(-20.0),
+            math.radians(20.0),
+            math.radians(1.0),
+            "rad",
+            "Steering",
+            "Angle of the colour pulses and of the colour box.",
+            "deg",
+            _DEGREES,
+        ),
+    )
+    depth_m: float = setting(
+        0.045,
+        Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
+    )
+    frame_rate_hz: float = setting(
+        30.0,
+        Range(
+            1.0,
+            60.0,
+            1.0,
+            "Hz",
+            "Frame rate",
+            "Frames per second asked of a live source; recordings keep their own.",
+        ),
+    )
+    probe: str = setting(
+        "l7-4",
+        Choice(
+            probe_names(),
+            "Probe",
+            "Array of the simulated probe; scanners and recordings have their own.",
+        ),
+    )
+    transmit_frequency_hz: float = setting(
+        0.0,
+        Range(
+            0.0,
+            15e6,
+            1e5,
+            "Hz",
+            "Transmit frequency",
+            "Centre frequency of the transmitted pulse, within the probe's band; 0 is the "
+            "middle of that. Recordings keep their own.",
+            "MHz",
+            1e-6,
+        ),
+    )
+    n_cycles: int = setting(
+        2,
+        Range(
+            1,
+            8,
+            1,
+            "",
+            "Cycles",
+            "Length of the transmitted pulse. Longer is more sensitive and less sharp. Recordings "
+            "keep their own.",
+        ),
+    )
+    heart_rate_hz: float = setting(
+        0.0,
+        Range(
+            0.0,
+            3.0,
+            1.0 / 12.0,
+            "Hz",
+            "Heart rate",
+            "Rate of the simulated heart: the whole cycle is stretched or shortened; 0 is the "
+            "scene's own.",
+            "bpm",
+            60.0,
+        ),
+    )
+    peak_speed_m_s: float = setting(
+        0.0,
+        Range(
+            0.0,
+            3.0,
+            0.05,
+            "m/s",
+            "Peak speed",
+            "Highest speed of the simulated blood, wherever and whenever: all vessels are scaled "
+            "alike; 0 is the scene's own.",
+            "cm/s",
+            100.0,
+        ),
+    )
+    waveform: str = setting(
+        SCENE,
+        Choice(
+            WAVEFORMS,
+            "Waveform",
+            "Course of the simulated flow over the heart cycle, in the first vessel of the scene. "
+            "Another than the scene's own follows the walls without inertia: no jets, no eddies.",
+        ),
+    )
