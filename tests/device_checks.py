@@ -9,9 +9,10 @@ import math
 import numpy as np
 from echoes import relative_error
 
-from ultrasound_console.dsp import bmode, doppler, kernels_cuda, kernels_numba, wall_filter
-from ultrasound_console.dsp.arrays import pack_ensemble
-from ultrasound_console.dsp.beamform import ReceivePlan, compound_power, delay_and_sum
+from ultrasound_console.dsp import bmode, doppler, kernels_compound, kernels_cuda, wall_filter
+from ultrasound_console.dsp.arrays import aligned_zeros, pack_ensemble
+from ultrasound_console.dsp.beamform import ReceivePlan, delay_and_sum
+from ultrasound_console.dsp.compound import compound_power
 from ultrasound_console.dsp.demodulate import (
     DemodulationPlan,
     all_finite,
@@ -158,7 +159,11 @@ def the_last_sample(device):
     sent, turn = np.zeros((1, 3), np.float32), np.ones((1, 2, 3), np.float32)
     out, expected = device.asarray(np.zeros((1, 3), np.float32)), np.zeros((1, 3), np.float32)
     kernels_cuda.compound_power(device.asarray(echoes), *tables, sent, turn, out)
-    kernels_numba.compound_power(echoes, *tables, sent, turn, expected)
+    runs = kernels_compound.block_runs(first, start, (1, 3))
+    rows, window = aligned_zeros((2, 3, 16)), np.empty((1, 2), np.int32)
+    kernels_compound.fill_blocks(*tables, (1, 3), *runs, rows)
+    kernels_compound.windows(runs[1], rows, sent, 5, (1, 3), window)
+    kernels_compound.compound_lines(echoes, *runs, rows, window, sent, turn, expected)
     assert expected[0, 1] < expected[0, 0]
     np.testing.assert_allclose(device.asnumpy(out), expected, rtol=1e-6)
 

@@ -6,9 +6,10 @@ from echoes import arrival_s, iq_echoes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ultrasound_console.dsp import beamform
+from ultrasound_console.dsp import beamform, compound
 from ultrasound_console.dsp.arrays import aligned_empty, pack_ensemble
-from ultrasound_console.dsp.beamform import ReceivePlan, compound_power, delay_and_sum
+from ultrasound_console.dsp.beamform import ReceivePlan, delay_and_sum
+from ultrasound_console.dsp.compound import compound_power
 from ultrasound_console.geometry import ImageGrid, Probe, plane_wave_velocity_m_s
 
 C, F0, FS = 1540.0, 5e6, 10e6
@@ -173,6 +174,23 @@ def test_compounding_kernel_is_the_reference(angles, n_samples, start_time_s, gr
     np.testing.assert_allclose(fast, reference, rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("n_lines", "pitch_m", "near"),
+    [(2, 0.2e-3, True), (16, 0.2e-3, True), (41, 0.15e-3, True), (23, 1.5e-3, False)],
+)
+def test_lines_of_any_number_and_pitch_are_compounded(n_lines, pitch_m, near):
+    rng = np.random.default_rng(n_lines)
+    edge_m = 0.5 * (n_lines - 1) * pitch_m
+    grid = ImageGrid("parallel", 30, n_lines, (-edge_m, edge_m), (20e-3, 30e-3))
+    records = rng.normal(size=(2, 32, 500)) + 1j * rng.normal(size=(2, 32, 500))
+    plan, angles = plan_of(grid), (-0.1, 0.15)
+    fast = compound_power(records.astype(np.complex64), plan, angles, 0.0)
+    np.testing.assert_allclose(fast, compound_power(records, plan, angles, 0.0), 2e-3, 2e-3)
+    # Both ways of fetching samples have been taken: in windows, and one by one.
+    window = compound._windows(plan, angles, 0.0, 500)
+    assert np.mean(window >= 0) == 1.0 if near else np.mean(window < 0) > 0.3
+
+
 def test_compounding_is_coherent():
     angles = (-0.15, 0.0, 0.15)
     x_m, z_m = RECTANGLE.positions_m(20, 12)
@@ -192,7 +210,7 @@ def test_compounding_is_coherent():
 
 
 def test_tables_are_cached_by_value_within_a_budget():
-    cache = beamform._TableCache(budget_bytes=1)
+    cache = beamform.TableCache(beamform._receive_table, budget_bytes=1)
     first = cache.get(plan_of())
     assert cache.get(plan_of()) is first
     second = cache.get(plan_of(f_number=2.0))

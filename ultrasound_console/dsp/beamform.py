@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,17 +127,34 @@ class ReceiveTable:
         )
 
 
-class _TableCache:
-    """The receive tables used last, within a byte budget."""
+class _Sized(Protocol):
+    @property
+    def n_bytes(self) -> int: ...
 
-    def __init__(self, budget_bytes: int) -> None:
-        self._budget_bytes = budget_bytes
-        self._tables: OrderedDict[ReceivePlan, ReceiveTable] = OrderedDict()
 
-    def get(self, plan: ReceivePlan) -> ReceiveTable:
+_Table = TypeVar("_Table", bound=_Sized)
+
+
+class TableCache(Generic[_Table]):
+    """The tables used last.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the table of a plan.
+    budget_bytes : int
+        The table used last is kept in any case.
+    """
+
+    def __init__(self, make: Callable[[ReceivePlan], _Table], budget_bytes: int) -> None:
+        self._make, self._budget_bytes = make, budget_bytes
+        self._tables: OrderedDict[ReceivePlan, _Table] = OrderedDict()
+
+    def get(self, plan: ReceivePlan) -> _Table:
+        """Table of a plan."""
         table = self._tables.pop(plan, None)
         if table is None:
-            table = _receive_table(plan)
+            table = self._make(plan)
         self._tables[plan] = table
         while len(self._tables) > 1 and self.n_bytes > self._budget_bytes:
             self._tables.popitem(last=False)
@@ -145,6 +162,7 @@ class _TableCache:
 
     @property
     def n_bytes(self) -> int:
+        """Memory taken."""
         return sum(table.n_bytes for table in self._tables.values())
 
 
@@ -170,7 +188,7 @@ def _receive_table(plan: ReceivePlan) -> ReceiveTable:
 
 
 # A 192 x 256 picture from 128 elements takes about 21 MB.
-_CACHE = _TableCache(256 * 2**20)
+_CACHE = TableCache(_receive_table, 256 * 2**20)
 
 
 def receive_table(plan: ReceivePlan) -> ReceiveTable:
@@ -194,15 +212,6 @@ def transmit_table(
 
 
 @lru_cache(maxsize=4)
-def _transmit_tables(
-    plan: ReceivePlan, transmit_rad: tuple[float, ...], start_time_s: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Transmit delays (n_angles, n_pixels) and turns (n_angles, 2, n_pixels) of several waves."""
-    tables = [transmit_table(plan, angle, start_time_s) for angle in transmit_rad]
-    return np.stack([delay for delay, _ in tables]), np.stack([turn for _, turn in tables])
-
-
-@lru_cache(maxsize=4)
 def _ensemble_index(
     plan: ReceivePlan, transmit_rad: float, start_time_s: float, shape: tuple[int, int, int, int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
@@ -219,7 +228,7 @@ def _ensemble_index(
     return index, fraction
 
 
-def _each_element(
+def each_element(
     plan: ReceivePlan, transmit_rad: float, start_time_s: float
 ) -> list[tuple[Float64, NDArray[np.complex128]]]:
     """Sample positions and complex weights of all pixels, element by element (the reference)."""
@@ -241,7 +250,13 @@ def _each_element(
     return [(position, weight * scale) for position, weight in rows]
 
 
-def _check_length(n_iq_samples: int, n_values: int) -> None:
+def check_length(n_iq_samples: int, n_values: int) -> None:
+    """Refuse records too short to interpolate in, and blocks too large to address.
+
+    Raises
+    ------
+    ValueError
+    """
     if n_iq_samples < 2:
         raise ValueError(f"{n_iq_samples} IQ samples: interpolation needs at least 2")
     if n_values > _MOST_VALUES:
@@ -278,7 +293,7 @@ def delay_and_sum(
         contribute nothing.
     """
     n_iq_samples, n_elements = channel.shape[0], len(plan.element_x_m)
-    _check_length(n_iq_samples, channel.size)
+    check_length(n_iq_samples, channel.size)
     if channel.ndim != 4 or channel.shape[1] != n_elements + 1 or channel.shape[2] != 2:
         raise ValueError(
             f"channel IQ has shape {channel.shape}, expected (samples, {n_elements + 1}, 2, lanes)"
@@ -298,7 +313,7 @@ def delay_and_sum(
 
     complex_channel = channel[:, :, 0] + 1j * channel[:, :, 1]
     image = np.zeros((*plan.grid.shape, channel.shape[3]), np.complex128)
-    for element, (position, weight) in enumerate(_each_element(plan, transmit_rad, start_time_s)):
+    for element, (position, weight) in enumerate(each_element(plan, transmit_rad, start_time_s)):
         inside = (position >= 0.0) & (position <= n_iq_samples - 1)
         row = np.clip(np.floor(position), 0, n_iq_samples - 2).astype(np.int64)
         between = (position - row)[..., None]
@@ -306,58 +321,3 @@ def delay_and_sum(
         echo = record[row] * (1.0 - between) + record[row + 1] * between
         image += np.where(inside, weight, 0.0)[..., None] * echo
     return np.stack([image.real, image.imag], axis=2)
-
-
-def compound_power(
-    channel: NDArray[Any],
-    plan: ReceivePlan,
-    transmit_rad: tuple[float, ...],
-    start_time_s: float,
-) -> NDArray[Any]:
-    """Echo power of several plane waves, added coherently.
-
-    Parameters
-    ----------
-    channel : (n_angles, n_elements, n_iq_samples) complex64 or complex128
-        One record per element and plane wave.
-    plan : ReceivePlan
-    transmit_rad : tuple of float
-        Angle of each plane wave.
-    start_time_s : float
-        Time of the first IQ sample.
-
-    Returns
-    -------
-    (n_depths, n_lines) float32
-        Squared magnitude of the mean over the angles; float64 for complex128 samples.
-    """
-    n_angles, n_elements, n_iq_samples = channel.shape
-    if n_angles != len(transmit_rad) or n_elements != len(plan.element_x_m):
-        raise ValueError(
-            f"B-mode IQ has shape {channel.shape}, expected ({len(transmit_rad)}, "
-            f"{len(plan.element_x_m)}, samples)"
-        )
-    _check_length(n_iq_samples, 2 * channel.size)
-    kernel = fast_path("compound_power", channel)
-    if kernel is not None:
-        table = receive_table(plan)
-        delay, turn = _transmit_tables(plan, transmit_rad, start_time_s)
-        power = empty_beside(channel, plan.grid.shape)
-        kernel(
-            channel.view(np.float32), table.first, table.start, table.delay,
-            table.weight_re, table.weight_im, delay, turn, power,
-        )  # fmt: skip
-        return power
-
-    image = np.zeros(plan.grid.shape, np.complex128)
-    for records, angle in zip(channel, transmit_rad, strict=True):
-        for record, (position, weight) in zip(
-            records, _each_element(plan, angle, start_time_s), strict=True
-        ):
-            inside = (position >= 0.0) & (position <= n_iq_samples - 1)
-            row = np.clip(np.floor(position), 0, n_iq_samples - 2).astype(np.int64)
-            between = position - row
-            echo = record[row] * (1.0 - between) + record[row + 1] * between
-            image += np.where(inside, weight, 0.0) * echo
-    power_sum: NDArray[Any] = np.abs(image / n_angles) ** 2
-    return power_sum

@@ -10,24 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import LANES
-from .lanes_numba import (
-    clamped,
-    every,
-    first_lanes,
-    kernel,
-    load,
-    load_quads,
-    multiply_add,
-    prefetch,
-    shifted,
-    spread,
-    store,
-    store_index,
-    subtract,
-    total_even,
-    where_equal,
-    whole,
-)
+from .lanes_numba import kernel, prefetch
 from .rows_numba import add_scaled, add_turned, difference, load_row, store_row, zero_row
 
 Float32 = NDArray[np.float32]
@@ -228,85 +211,3 @@ def delay_and_sum(
                 _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(2))
             else:
                 _sum_lanes(samples, row_step, lanes, pixels, *entries, image, zero_row(1))
-
-
-@kernel
-def compound_power(
-    channel: Float32,
-    first: NDArray[np.int32],
-    start: NDArray[np.int64],
-    delay: Float32,
-    weight_re: Float32,
-    weight_im: Float32,
-    transmit_delay: Float32,
-    turn: Float32,
-    out: Float32,
-) -> None:
-    """Power of the mean over angles; channel is (n_angles, n_elements, 2 n_samples).
-
-    Vectors run over the aperture: one load takes both samples of an element, and four elements
-    fill a register. Angles run inside a line of pixels, whose part of the table and of the records
-    then stays in the cache.
-    """
-    n_angles, n_elements, n_floats = channel.shape
-    n_depths, n_lines = out.shape
-    data = channel.reshape(-1)
-    zero, last = every(_ZERO), every(np.float32(n_floats // 2 - 1))
-    last_row = every(np.float32(n_floats // 2 - 2))
-    index = np.empty(n_elements + LANES, np.int32)
-    weights = np.empty(4 * (n_elements + LANES), np.float32)
-    scale = _ONE / np.float32(n_angles)
-    line_re = np.empty(n_lines, np.float32)
-    line_im = np.empty(n_lines, np.float32)
-    for i in range(n_depths):
-        line_re[:] = _ZERO
-        line_im[:] = _ZERO
-        for angle in range(n_angles):
-            for j in range(n_lines):
-                p = i * n_lines + j
-                sent = every(transmit_delay[angle, p])
-                begin = start[p]
-                n = start[p + 1] - begin
-                at = (angle * n_elements + np.int64(first[p])) * n_floats
-                # In two passes: the processor gets at an index faster through memory.
-                for k in range(0, n, LANES):
-                    position = multiply_add(every(_ONE), load(delay, begin + k), sent)
-                    inside = clamped(position, zero, last)
-                    row = clamped(whole(inside), zero, last_row)
-                    between = subtract(inside, row)
-                    w_re = where_equal(position, inside, load(weight_re, begin + k))
-                    w_im = where_equal(position, inside, load(weight_im, begin + k))
-                    w_re = first_lanes(n - k, w_re)
-                    w_im = first_lanes(n - k, w_im)
-                    later_re = multiply_add(w_re, between, zero)
-                    later_im = multiply_add(w_im, between, zero)
-                    store(weights, 4 * k, subtract(w_re, later_re))
-                    store(weights, 4 * k + LANES, later_re)
-                    store(weights, 4 * k + 2 * LANES, subtract(w_im, later_im))
-                    store(weights, 4 * k + 3 * LANES, later_im)
-                    store_index(index, k, row, at + k * n_floats, n_floats, n - k)
-                straight = crossed = zero
-                for k in range(0, n, LANES):
-                    w_re, later_re = load(weights, 4 * k), load(weights, 4 * k + LANES)
-                    w_im = load(weights, 4 * k + 2 * LANES)
-                    later_im = load(weights, 4 * k + 3 * LANES)
-                    pairs = load_quads(data, index, k)
-                    straight = multiply_add(pairs, spread(w_re, later_re, 0), straight)
-                    crossed = multiply_add(pairs, spread(w_im, later_im, 0), crossed)
-                    pairs = load_quads(data, index, k + 4)
-                    straight = multiply_add(pairs, spread(w_re, later_re, 1), straight)
-                    crossed = multiply_add(pairs, spread(w_im, later_im, 1), crossed)
-                    pairs = load_quads(data, index, k + 8)
-                    straight = multiply_add(pairs, spread(w_re, later_re, 2), straight)
-                    crossed = multiply_add(pairs, spread(w_im, later_im, 2), crossed)
-                    pairs = load_quads(data, index, k + 12)
-                    straight = multiply_add(pairs, spread(w_re, later_re, 3), straight)
-                    crossed = multiply_add(pairs, spread(w_im, later_im, 3), crossed)
-                re = total_even(straight) - total_even(shifted(crossed, zero))
-                im = total_even(shifted(straight, zero)) + total_even(crossed)
-                line_re[j] += turn[angle, 0, p] * re - turn[angle, 1, p] * im
-                line_im[j] += turn[angle, 0, p] * im + turn[angle, 1, p] * re
-        for j in range(n_lines):
-            re = line_re[j] * scale
-            im = line_im[j] * scale
-            out[i, j] = re * re + im * im

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import LANES
-from .kernels_beamform import compound_power, delay_and_sum
+from .kernels_beamform import delay_and_sum
+from .kernels_compound import compound_lines
 from .kernels_demodulate import demodulate_iq, demodulate_rf, records
 from .kernels_frequency import axial_correlation, frequency_factor
 from .kernels_network import network_evidence, network_planes, posterior
@@ -39,7 +40,7 @@ __all__ = [
     "autocorrelate_complex",
     "axial_correlation",
     "blend",
-    "compound_power",
+    "compound_lines",
     "correlation",
     "delay_and_sum",
     "demodulate_iq",

@@ -226,53 +226,6 @@ def _first(typing: Any, count: Any, value: Any) -> tuple[Any, Callable[..., Any]
     return _LANES(count, value), codegen
 
 
-def _store_index(
-    typing: Any, array: Any, index: Any, row: Any, first: Any, step: Any, count: Any
-) -> tuple[Any, Callable[..., Any]]:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        begin, stride, used = (
-            _splat(builder, builder.trunc(value, _INT32), _INTEGERS) for value in args[3:]
-        )
-        one = ir.Constant(_INTEGERS, [1] * LANES)
-        offset = builder.add(
-            builder.shl(builder.fptosi(args[2], _INTEGERS), one),
-            builder.mul(stride, _LANE_NUMBERS),
-        )
-        inside = builder.icmp_signed("<", _LANE_NUMBERS, used)
-        offset = builder.select(inside, offset, ir.Constant(_INTEGERS, [0] * LANES))
-        pointer = builder.bitcast(builder.gep(data, [args[1]]), _INTEGERS.as_pointer())
-        builder.store(builder.add(begin, offset), pointer).align = _UNALIGNED
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, row, types.int64, types.int64, types.int64), codegen
-
-
-def _load_quads(typing: Any, array: Any, index: Any, part: Any) -> tuple[Any, Callable[..., Any]]:
-    quad = ir.VectorType(_FLOAT, 4)
-
-    def joined(builder: Any, a: Any, b: Any, n: int) -> Any:
-        order = ir.Constant(ir.VectorType(_INT32, 2 * n), list(range(2 * n)))
-        return builder.shuffle_vector(a, b, order)
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        offsets = context.make_array(index)(context, builder, args[1]).data
-        quads = []
-        for k in range(4):
-            at = builder.add(args[2], ir.IntType(64)(k))
-            offset = builder.sext(builder.load(builder.gep(offsets, [at])), ir.IntType(64))
-            pointer = builder.bitcast(builder.gep(data, [offset]), quad.as_pointer())
-            loaded = builder.load(pointer)
-            loaded.align = _UNALIGNED
-            quads.append(loaded)
-        low = joined(builder, quads[0], quads[1], 4)
-        high = joined(builder, quads[2], quads[3], 4)
-        return joined(builder, low, high, 8)
-
-    return _LANES(array, index, types.int64), codegen
-
-
 def _load_samples(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
     number = array.dtype
 
@@ -318,18 +271,6 @@ def _store_quads(
     return types.void(array, types.int64, types.int64, a, b, c, d), codegen
 
 
-def _spread(typing: Any, a: Any, b: Any, part: Any) -> tuple[Any, Callable[..., Any]]:
-    number = part.literal_value
-    order = [
-        lane for k in range(4 * number, 4 * number + 4) for lane in (k, k, LANES + k, LANES + k)
-    ]
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.shuffle_vector(args[0], args[1], ir.Constant(_INTEGERS, order))
-
-    return _LANES(a, b, part), codegen
-
-
 def _total(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         reduce_type = ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR])
@@ -337,20 +278,6 @@ def _total(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
             f"llvm.vector.reduce.fadd.v{LANES}f32", (), reduce_type
         )
         return builder.call(reduce, [_FLOAT(-0.0), args[0]], fastmath=_FLAGS)
-
-    return types.float32(a), codegen
-
-
-def _total_even(typing: Any, a: Any) -> tuple[Any, Callable[..., Any]]:
-    half = ir.VectorType(_FLOAT, LANES // 2)
-    order = ir.Constant(ir.VectorType(_INT32, LANES // 2), list(range(0, LANES, 2)))
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        even = builder.shuffle_vector(args[0], args[0], order)
-        reduce = builder.module.declare_intrinsic(
-            f"llvm.vector.reduce.fadd.v{LANES // 2}f32", (), ir.FunctionType(_FLOAT, [_FLOAT, half])
-        )
-        return builder.call(reduce, [_FLOAT(-0.0), even], fastmath=_FLAGS)
 
     return types.float32(a), codegen
 
@@ -396,8 +323,6 @@ shifted: Any = intrinsic(_shifted)
 """``shifted(a, b)``: lanes 1 ... 15 of a, then lane 0 of b."""
 total: Any = intrinsic(_total)
 """``total(a)``: sum over the lanes."""
-total_even: Any = intrinsic(_total_even)
-"""``total_even(a)``: sum over lanes 0, 2, 4 ..."""
 clamped: Any = intrinsic(_clamped)
 """``clamped(a, low, high)``: a within two limits."""
 whole: Any = intrinsic(_whole)
@@ -406,13 +331,6 @@ where_equal: Any = intrinsic(_where_equal)
 """``where_equal(a, b, value)``: value in the lanes where a equals b, else 0."""
 first_lanes: Any = intrinsic(_first)
 """``first_lanes(count, value)``: value in the first lanes, else 0."""
-store_index: Any = intrinsic(_store_index)
-"""``store_index(array, index, row, first, step, count)``: write 16 int32, which are
-``first + 2 row + lane step`` for the first lanes and ``first`` for the others."""
-load_quads: Any = intrinsic(_load_quads)
-"""``load_quads(array, index, k)``: 4 values from each of ``index[k]`` ... ``index[k + 3]``."""
-spread: Any = intrinsic(prefer_literal=True)(_spread)
-"""``spread(a, b, part)``: a a b b of the four lanes from ``4 part`` on (a literal)."""
 prefetch: Any = intrinsic(_prefetch)
 """``prefetch(array, index)``: bring a place into the cache; it may lie beyond the array."""
 

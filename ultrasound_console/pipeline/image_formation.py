@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..dsp import beamform, bmode
 from ..dsp.arrays import aligned_zeros
+from ..dsp.compound import compound_power
 from ..dsp.demodulate import (
     DemodulationPlan,
     channel_shape,
@@ -19,7 +20,7 @@ from ..dsp.demodulate import (
     low_pass,
 )
 from ..dsp.device import Gpu
-from ..frames import Acquisition, ChannelFrame, Float32, IqFrame
+from ..frames import AcquiredFrame, Acquisition, ChannelFrame, Float32, IqFrame
 from ..settings import ProcessingSettings
 from .checks import PipelineError, Stopwatch, check_acquisition, check_samples
 from .coverage import channel_notes, check_reach
@@ -45,12 +46,13 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def form(frame: ChannelFrame, processing: ProcessingSettings, gpu: Gpu | None = None) -> IqFrame:
+def form(frame: AcquiredFrame, processing: ProcessingSettings, gpu: Gpu | None = None) -> IqFrame:
     """Demodulate and beamform one frame.
 
     Parameters
     ----------
-    frame : ChannelFrame
+    frame : ChannelFrame or IqFrame
+        What is beamformed already is returned as it is.
     processing : ProcessingSettings
         Only ``f_number`` matters here.
     gpu : Gpu, optional
@@ -70,6 +72,8 @@ def form(frame: ChannelFrame, processing: ProcessingSettings, gpu: Gpu | None = 
     """
     acquisition = frame.acquisition
     check_acquisition(acquisition)
+    if isinstance(frame, IqFrame):
+        return frame
     watch = Stopwatch()
     with watch.stage("check"):
         check_samples("colour", frame.colour, acquisition.n_pulses, acquisition)
@@ -146,8 +150,9 @@ def _receive_plan(
         taper=_BMODE_TAPER if for_bmode else _COLOUR_TAPER,
     )
     name = "B-mode" if for_bmode else "colour"
-    colour_rad = (acquisition.transmit_angle_rad,)
-    transmits_rad = acquisition.bmode_angles_rad if for_bmode else colour_rad
+    transmits_rad = (for_bmode and acquisition.bmode_angles_rad) or (
+        acquisition.transmit_angle_rad,
+    )
     check_reach(name, receive, transmits_rad, acquisition.start_time_s, plan.n_iq_samples)
     return receive
 
@@ -155,19 +160,27 @@ def _receive_plan(
 def _bmode_power(
     frame: ChannelFrame, iq: Float32, processing: ProcessingSettings, gpu: Gpu | None
 ) -> Float32:
-    """Echo power of the B-mode block, or of the ensemble where there is none."""
+    """Echo power of the B-mode block, or of the ensemble where there is none.
+
+    Where the colour box is smaller than the picture, some pulses of the ensemble make the picture.
+    """
     acquisition = frame.acquisition
     power: Float32
-    if frame.bmode is None:
-        if acquisition.bmode_grid != acquisition.colour_grid:
-            raise PipelineError("without a B-mode block the B-mode grid must be the colour grid")
+    if frame.bmode is None and acquisition.bmode_grid == acquisition.colour_grid:
         power = bmode.mean_power(iq, acquisition.n_pulses)
         return power
-    plan = _demodulation_plan(acquisition, frame.bmode)
+    samples, angles_rad = frame.bmode, acquisition.bmode_angles_rad
+    if samples is None:
+        samples = frame.colour[_spread(acquisition.n_pulses)]
+        angles_rad = (acquisition.transmit_angle_rad,) * len(samples)
+    plan = _demodulation_plan(acquisition, samples)
     receive = _receive_plan(acquisition, processing, plan, for_bmode=True)
-    with _placed(frame.bmode, gpu) as samples:
-        records = demodulate_records(samples, plan)
-    power = beamform.compound_power(
-        records, receive, acquisition.bmode_angles_rad, acquisition.start_time_s
-    )
+    with _placed(samples, gpu) as placed:
+        records = demodulate_records(placed, plan)
+    power = compound_power(records, receive, angles_rad, acquisition.start_time_s)
     return power
+
+
+def _spread(n_pulses: int) -> list[int]:
+    """Choose pulses of an ensemble that make a grey picture wider than the colour box."""
+    return sorted({0, n_pulses // 2, n_pulses - 1})
