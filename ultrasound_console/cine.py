@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from .corrections import Correction, corrected
 from .dsp.kernels_summary import summarise
 from .dsp.quantise import Quantised, quantise, restore
 from .frames import Acquisition, DopplerFrame, IqFrame
@@ -59,17 +60,31 @@ class LoopFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
-    """A finished frame with its beamformed samples."""
+    """A finished frame with its beamformed samples, and as it is with what was given by hand."""
 
     quantised: Quantised
     iq: IqFrame
     frame: DopplerFrame
     told: LoopFrame
+    correction: Correction | None = None
+    by_hand: DopplerFrame | None = None
+
+    @property
+    def shown(self) -> DopplerFrame:
+        return self.frame if self.by_hand is None else self.by_hand
+
+    def put(self, frame: DopplerFrame, correction: Correction | None) -> _Entry:
+        """Entry with another frame or correction."""
+        by_hand = None if correction is None else corrected(frame, correction)
+        told = LoopFrame.of(by_hand or frame)
+        return replace(self, frame=frame, told=told, correction=correction, by_hand=by_hand)
 
     @property
     def n_bytes(self) -> int:
         planes = (getattr(self.frame, item.name) for item in fields(self.frame))
-        held = (self.quantised.samples, self.iq.bmode_power, *planes)
+        own = self.by_hand
+        corrections = () if own is None else (own.fold, own.status, own.confidence)
+        held = (self.quantised.samples, self.iq.bmode_power, *planes, *corrections)
         return sum(array.nbytes for array in held if isinstance(array, np.ndarray))
 
 
@@ -162,13 +177,32 @@ class Cine:
             return tuple(entry.told for entry in self._entries.values())
 
     def frame(self, index: int) -> DopplerFrame | None:
-        """Return the finished frame of that index, None if it is not held."""
+        """Return the frame of that index, with what was given by hand; None if it is not held."""
+        with self._lock:
+            entry = self._entries.get(index)
+        return None if entry is None else entry.shown
+
+    def as_found(self, index: int) -> DopplerFrame | None:
+        """Return the frame of that index as the de-aliasing left it."""
         with self._lock:
             entry = self._entries.get(index)
         return None if entry is None else entry.frame
 
+    def correction(self, index: int) -> Correction | None:
+        """Return what was given to the frame of that index by hand."""
+        with self._lock:
+            entry = self._entries.get(index)
+        return None if entry is None else entry.correction
+
+    def correct(self, index: int, correction: Correction | None) -> None:
+        """Put what was given by hand over a frame, or take it away; it stays when replaced."""
+        with self._lock:
+            entry = self._entries.get(index)
+            if entry is not None:
+                self._put(entry, entry.put(entry.frame, correction))
+
     def before(self, index: int) -> DopplerFrame | None:
-        """Return the frame held directly before that index."""
+        """Return the frame held directly before that index, as the de-aliasing left it."""
         with self._lock:
             earlier = [held for held in self._entries if held < index]
             return self._entries[earlier[-1]].frame if earlier else None
@@ -179,14 +213,31 @@ class Cine:
             entry = self._entries.get(index)
         return None if entry is None else replace(entry.iq, iq=restore(entry.quantised))
 
-    def replace(self, *frames: DopplerFrame) -> None:
-        """Put re-processed frames in the place of those with their indices, all at once."""
-        told = [LoopFrame.of(frame) for frame in frames]
+    def kept(self, index: int) -> tuple[Quantised, IqFrame] | None:
+        """Return the samples of that index as they are kept, and their frame without them."""
         with self._lock:
-            for frame, of_frame in zip(frames, told, strict=True):
+            entry = self._entries.get(index)
+        return None if entry is None else (entry.quantised, entry.iq)
+
+    def replace(self, *frames: DopplerFrame) -> None:
+        """Put re-processed frames in the place of those with their indices, all at once.
+
+        What was given by hand stays, as far as there is flow.
+        """
+        with self._lock:
+            held = [self._entries.get(frame.index) for frame in frames]
+        made = [
+            None if entry is None else entry.put(frame, entry.correction)
+            for frame, entry in zip(frames, held, strict=True)
+        ]
+        with self._lock:
+            for frame, old, new in zip(frames, held, made, strict=True):
                 entry = self._entries.get(frame.index)
-                if entry is None:
+                if entry is None or new is None:
                     continue
-                new = replace(entry, frame=frame, told=of_frame)
-                self._entries[frame.index] = new
-                self._n_bytes += new.n_bytes - entry.n_bytes
+                # Corrected in the meantime, it is corrected again.
+                self._put(entry, new if entry is old else entry.put(frame, entry.correction))
+
+    def _put(self, old: _Entry, new: _Entry) -> None:
+        self._entries[new.frame.index] = new
+        self._n_bytes += new.n_bytes - old.n_bytes

@@ -22,12 +22,13 @@ Float32 = NDArray[np.float32]
 
 
 class Status(IntEnum):
-    """What the de-aliasing did with a pixel."""
+    """What the de-aliasing did with a pixel, or that a person gave its fold."""
 
     NO_FLOW = 0
     KEPT = 1
     CORRECTED = 2
     ABSTAINED = 3
+    BY_HAND = 4
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,10 @@ class IqFrame(_Frozen):
     notes: tuple[str, ...] = ()
 
 
+AcquiredFrame = ChannelFrame | IqFrame
+"""What a source delivers: most deliver channel samples, some what was beamformed before."""
+
+
 @dataclass(frozen=True, eq=False)
 class DopplerFrame(_Frozen):
     """A finished picture. All planes are finite everywhere.
@@ -213,7 +218,7 @@ class DopplerFrame(_Frozen):
     bandwidth : float32
         1 - abs(R1)/R0, 0 (one frequency) ... 1 (noise).
     confidence : float32
-        How sure the fold is, 0 ... 1.
+        How sure the fold is, 0 ... 1; 1 where it was given by hand.
     fold : int8
         n in ``corrected = velocity + 2 n v_N``; also of blood that is too weak to count as flow,
         where the network sees it.

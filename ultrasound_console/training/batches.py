@@ -14,8 +14,8 @@ from ..dsp import features
 from .dataset import Frames, Shards
 
 MAX_FOLD = 3
-OUTSIDE = -1
-"""Label of pixels outside the lumen."""
+OUTSIDE, UNKNOWN = -1, -2
+"""Labels of pixels outside the lumen, and of those of which nobody knows what they are."""
 
 _WITHOUT_EVIDENCE = 0.25
 # What the previous frame is made of: nothing, the network's own folds, or true ones with faults.
@@ -36,7 +36,7 @@ class Batch:
     planes : (n, N_PLANES, rows, columns) float32
     evidence : (n, N_EVIDENCE, rows / 4, columns / 4) float32
     labels : (n, rows, columns) int64
-        True fold + 3, or OUTSIDE.
+        True fold + 3, or OUTSIDE, or UNKNOWN.
     """
 
     planes: NDArray[np.float32]
@@ -45,11 +45,12 @@ class Batch:
 
 
 def labels_of(frames: Frames) -> NDArray[np.int64]:
-    """Make labels: true fold + 3 as far as the network can say it, OUTSIDE beside the lumen."""
+    """Make labels: true fold + 3 as far as the network can say it; see :class:`Batch`."""
     inside = np.isfinite(frames.truth)
     velocity, truth = (np.where(inside, x, 0.0) for x in (frames.velocity, frames.truth))
     folds = true_fold(velocity, truth, 1.0)
-    labels = np.where(inside, np.clip(folds, -MAX_FOLD, MAX_FOLD) + MAX_FOLD, OUTSIDE)
+    beside = np.where(np.isinf(frames.truth), UNKNOWN, OUTSIDE)
+    labels = np.where(inside, np.clip(folds, -MAX_FOLD, MAX_FOLD) + MAX_FOLD, beside)
     n_depths, n_lines = labels.shape[1:]
     rows, columns = features.padded((n_depths, n_lines))
     margin = ((0, 0), (0, rows - n_depths), (0, columns - n_lines))
@@ -103,7 +104,7 @@ def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> B
     planes[turned, 1] *= -1.0
     planes[turned, 5] *= -1.0
     evidence[turned, 1:] = evidence[turned, :0:-1]
-    labels[turned] = np.where(labels[turned] == OUTSIDE, OUTSIDE, 2 * MAX_FOLD - labels[turned])
+    labels[turned] = np.where(labels[turned] < 0, labels[turned], 2 * MAX_FOLD - labels[turned])
     for axis, share in ((-1, 0.5), (-2, 0.25)):
         mirrored = rng.random(size) < share
         for array in (planes, evidence, labels):

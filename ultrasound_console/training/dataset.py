@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,7 +42,8 @@ ABOUT = np.dtype(
         ("pace", np.float32),
     ]
 )
-"""What is known of a frame: ``pace`` is its speed over that of the other one of its scene."""
+"""What is known of a frame: ``pace`` is its speed over that of the other one of its scene, or 0 for
+one that is only there to be the frame before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Frames:
     velocity, power_db, bandwidth, echo_db : array
         See :class:`.synthetic.Features`. The velocity is NaN beyond the end of a smaller picture.
     truth : array
-        True velocity in units of v_N, NaN outside the lumen.
+        True velocity in units of v_N, NaN outside the lumen, infinite where nobody knows it.
     evidence : (n, 7, n_depths / 4, n_lines / 4) float32
     about : (n,) array of ABOUT
     """
@@ -94,17 +96,21 @@ class Shards:
         sizes = [len(planes) for planes in self._planes]
         self._shard = np.repeat(np.arange(len(sizes)), sizes)
         self._index = np.concatenate([np.arange(size) for size in sizes])
-        self._ends = np.concatenate([[0], np.cumsum(sizes)])[ends]
+        starts = np.concatenate([[0], np.cumsum(sizes)])[ends]
+        teaching = np.concatenate([about["pace"] > 0.0 for about in self._about])
+        self._teaching = [
+            start + np.flatnonzero(teaching[start:end]) for start, end in pairwise(starts)
+        ]
 
     def __len__(self) -> int:
         return len(self._index)
 
     def choose(self, rng: np.random.Generator, size: int) -> NDArray[np.int64]:
         """Draw numbers of frames: the same share from each folder, however many it holds."""
-        n = len(self._ends) - 1
+        n = len(self._teaching)
         parts = [
-            rng.integers(self._ends[k], self._ends[k + 1], size * (k + 1) // n - size * k // n)
-            for k in range(n)
+            frames[rng.integers(0, frames.size, size * (k + 1) // n - size * k // n)]
+            for k, frames in enumerate(self._teaching)
         ]
         return np.concatenate(parts)
 
@@ -192,6 +198,27 @@ def _make_shard(
             )
             evidence[frame] = found.evidence
             about[frame] = known
+    write_shard(folder, number, planes, evidence, about)
+
+
+def write_shard(
+    folder: Path,
+    number: int,
+    planes: NDArray[np.float16],
+    evidence: NDArray[np.float16],
+    about: NDArray[Any],
+) -> None:
+    """Write the frames of a shard.
+
+    Parameters
+    ----------
+    folder : Path
+    number : int
+    planes : (n, 5, n_depths, n_lines) float16
+        Velocity, power, bandwidth, echo level and truth; see :class:`Frames`.
+    evidence : (n, 7, n_depths / 4, n_lines / 4) float16
+    about : (n,) array of ABOUT
+    """
     # The planes come last: where they are, the shard is whole.
     for name, array in (("about", about), ("evidence", evidence), ("planes", planes)):
         part = folder / f"{number:05d}-{name}.part"

@@ -13,6 +13,7 @@ from ..declared import Value
 from ..settings import ProcessingSettings
 from . import sequences
 from .chain import TEST_SEEDS, TEST_SNRS_DB
+from .labelled import look_at_labels
 from .methods import Methods
 from .pictures import look_at
 from .report import CYCLES, TEST_SET, Example, Report
@@ -39,12 +40,16 @@ class Plan:
         disc.
     changes : mapping
         Settings for these sources.
+    labels : Path, optional
+        Folder of frames that people gave the folds of: judged too, and alone where no sources are
+        named.
     """
 
     n_scenes: int = len(TEST_SEEDS)
     frames: Path | None = None
     sources: tuple[str, ...] = ()
     changes: Mapping[str, Value] = field(default_factory=dict)
+    labels: Path | None = None
 
 
 def evaluate(
@@ -85,7 +90,9 @@ def evaluate(
 
 def _sets(plan: Plan, methods: Methods, progress: Progress) -> Iterator[tuple[str, Frames]]:
     """Name the sets; their frames are made while they are gone through."""
-    if plan.sources:
+    if plan.labels is not None:
+        yield f"labels of {plan.labels.name}", look_at_labels(plan.labels, methods, progress)
+    if plan.sources or plan.labels is not None:
         for name in plan.sources:
             if Path(name).is_dir():
                 yield name, look_at(Path(name), methods.segmenter, progress)

@@ -301,8 +301,8 @@ def load(path: Path) -> Sequence:
 def _code() -> str:
     """Checksum of all that makes frames: what another version made is not judged."""
     root, total = Path(__file__).parents[1], hashlib.sha256()
-    sources = [root / f"{name}.py" for name in ("frames", "geometry", "settings")]
-    for folder in ("dsp", "pipeline", "simulation", "training"):
+    sources = [root / f"{name}.py" for name in ("frames", "geometry")]
+    for folder in ("dsp", "pipeline", "settings", "simulation", "training"):
         sources += sorted((root / folder).glob("*.py"))
     for path in sources:
         total.update(path.read_bytes())

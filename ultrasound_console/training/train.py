@@ -22,17 +22,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import OUTSIDE, Batch, draw, inputs_of, labels_of
+from .batches import UNKNOWN, Batch, draw, inputs_of, labels_of
 from .dataset import Shards, make_shards
+from .labelled import make_labelled_shards
 from .network import N_FOLDS, FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
 from .quantised import quantise
+from .synthetic import SHAPE
 
 MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.csv"
 PLOT = "log.png"
-FRAMES, CHAIN_FRAMES = "frames", "chain"
+FRAMES, CHAIN_FRAMES, LABELLED_FRAMES = "frames", "chain", "labelled"
 
 _COLUMNS = (
     "step",
@@ -72,6 +74,9 @@ class Plan:
     n_chain_scenes : int
         Scenes of the whole signal chain to learn from; if there are any, half of each batch is
         theirs.
+    labels : Path, optional
+        Folder of frames that people gave the folds of; they get as large a share of each batch as
+        either of the others.
     batch : int
     learning_rate : float
         At its highest; it falls to zero along half a cosine.
@@ -89,6 +94,7 @@ class Plan:
     n_scenes: int = 4000
     n_held_out: int = 32
     n_chain_scenes: int = 0
+    labels: Path | None = None
     batch: int = 12
     learning_rate: float = 3e-3
     n_threads: int = 1
@@ -137,8 +143,10 @@ def loss_of(logits: Tensor, labels: Tensor) -> tuple[Tensor, float]:
     wrong_share : float
         Share of the lumen whose likeliest fold is not the true one.
     """
-    inside = labels != OUTSIDE
-    lumen = functional.binary_cross_entropy_with_logits(logits[:, N_FOLDS], inside.float())
+    inside, known = labels >= 0, labels != UNKNOWN
+    lumen = functional.binary_cross_entropy_with_logits(
+        logits[:, N_FOLDS], inside.float(), weight=known.float()
+    )
     n_inside = int(inside.sum())
     if n_inside == 0:
         return lumen, 0.0
@@ -172,7 +180,7 @@ def wrong_share(network: FoldNet, shards: Shards, size: int = 16) -> tuple[float
     for first in range(0, len(shards), size):
         frames = shards.take(range(first, min(first + size, len(shards))))
         labels = labels_of(frames)
-        inside = labels != OUTSIDE
+        inside = labels >= 0
         found = posterior_of(network, *inputs_of(frames)).argmax(axis=1)
         wrong += int(np.count_nonzero(found[inside] != labels[inside]))
         aliased += int(np.count_nonzero(labels[inside] != N_FOLDS // 2))
@@ -301,6 +309,8 @@ def train(plan: Plan) -> Path:
         There is a checkpoint, and the plan is not to resume.
     FileNotFoundError
         There is no checkpoint to resume or to start from.
+    SourceError
+        A label cannot be read, or there is none.
     """
     checkpoint = plan.folder / CHECKPOINT
     if checkpoint.is_file() and not plan.resume:
@@ -309,10 +319,14 @@ def train(plan: Plan) -> Path:
         raise FileNotFoundError(f"{checkpoint}: nothing to resume")
     start = None if plan.start is None else _network_of(plan.start)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    folders = [plan.folder / FRAMES]
+    if plan.labels is not None:
+        folders.append(plan.folder / LABELLED_FRAMES)
+        make_labelled_shards(plan.labels, folders[-1], SHAPE)
     held_out = make_shards(
         plan.folder / "held-out", plan.n_held_out, seed=0, held_out=True, show=_show
     )
-    shards = make_shards(
+    make_shards(
         plan.folder / FRAMES,
         plan.n_scenes,
         seed=plan.seed,
@@ -320,6 +334,7 @@ def train(plan: Plan) -> Path:
         show=_show,
     )
     if plan.n_chain_scenes:
+        folders.insert(1, plan.folder / CHAIN_FRAMES)
         make_shards(
             plan.folder / CHAIN_FRAMES,
             plan.n_chain_scenes,
@@ -328,7 +343,7 @@ def train(plan: Plan) -> Path:
             n_processes=plan.n_processes,
             show=_show,
         )
-        shards = Shards(plan.folder / FRAMES, plan.folder / CHAIN_FRAMES)
+    shards = Shards(*folders)
     torch.set_num_threads(plan.n_threads)
     torch.manual_seed(plan.seed)
     network = FoldNet().to(memory_format=torch.channels_last)
