@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ..assets import probe_names
 from ..declared import Choice, Group, Range, setting
@@ -13,6 +14,19 @@ _DEGREES = 180.0 / math.pi
 SCENE = "scene"
 """What a simulated scene has of its own."""
 WAVEFORMS = (SCENE, "femoral", "carotid", "venous", "steady")
+LEFTMOST_M, RIGHTMOST_M = -0.04, 0.04
+"""Sides of a colour box that is as wide as the array allows."""
+
+
+def _side(default_m: float, label: str, description: str) -> Any:
+    """Left or right side of the colour box."""
+    limits = LEFTMOST_M, RIGHTMOST_M
+    return setting(default_m, Range(*limits, 0.0005, "m", label, description, "mm", 1e3))
+
+
+def _edge(label: str, description: str) -> Any:
+    """Upper or lower edge of the colour box."""
+    return setting(0.0, Range(0.0, 0.1, 0.0005, "m", label, description, "mm", 1e3))
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,25 @@ class AcquisitionSettings(Group):
     depth_m: float = setting(
         0.045,
         Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
+    )
+    box_left_m: float = _side(
+        LEFTMOST_M,
+        "Box left",
+        "Left side of the colour box, at its upper edge; auto is as far as the array reaches. "
+        "The box can be dragged in the picture.",
+    )
+    box_right_m: float = _side(
+        RIGHTMOST_M,
+        "Box right",
+        "Right side of the colour box, at its upper edge; auto is as far as the array reaches.",
+    )
+    box_top_m: float = _edge(
+        "Box top", "Depth of the upper edge of the colour box; auto is the source's own."
+    )
+    box_bottom_m: float = _edge(
+        "Box bottom",
+        "Depth of the lower edge of the colour box; auto is the source's own. A smaller box takes "
+        "less time to compute.",
     )
     frame_rate_hz: float = setting(
         30.0,

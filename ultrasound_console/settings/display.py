@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ COLOUR_MAPS = CLASSIC, SAFE, VARIANCE, POWER = (
     "power",
 )
 """What colours stand for."""
+PLOTS = AUTOMATIC, OPEN, CLOSED = "automatic", "open", "closed"
+"""Whether there are plots under the pictures."""
 
 N_TGC = 8
 TGC = tuple(f"tgc_{number}_db" for number in range(1, N_TGC + 1))
@@ -56,7 +59,8 @@ class DisplaySettings(Group):
             0.01,
             "m/s",
             "Colour scale",
-            "Velocity at the end of the de-aliased bar; 0 follows the flow.",
+            "Velocity at the end of the de-aliased bar, before any angle correction; 0 follows the "
+            "flow.",
             "cm/s",
             100.0,
         ),
@@ -73,6 +77,20 @@ class DisplaySettings(Group):
         ),
     )
     invert: bool = setting(False, Switch("Invert", "Swap the colours of the two directions."))
+    angle_rad: float = setting(
+        0.0,
+        Range(
+            0.0,
+            math.radians(79.0),
+            math.radians(1.0),
+            "rad",
+            "Angle",
+            "Between beam and vessel: read-outs and bars are divided by its cosine. 0 is no "
+            "correction, and beyond 60 degrees it is unreliable. Changes no velocity that is kept.",
+            "deg",
+            math.degrees(1.0),
+        ),
+    )
     colour_gain_db: float = setting(
         0.0,
         Range(
@@ -129,9 +147,36 @@ class DisplaySettings(Group):
     swap: bool = setting(
         False, Switch("Swap", "The panels the other way round: de-aliased on the left. Key X.")
     )
+    auto_freeze_s: float = setting(
+        0.0,
+        Range(
+            0.0,
+            3600.0,
+            60.0,
+            "s",
+            "Auto-freeze",
+            "Freezes a live picture after so long without mouse or key, so that the probe does not "
+            "transmit for nobody; 0 never does.",
+            "min",
+            1.0 / 60.0,
+        ),
+    )
     truth: bool = setting(
         False, Switch("Truth", "One more picture: the true velocity of a simulated source.")
     )
+    plots: str = setting(
+        AUTOMATIC,
+        Choice(
+            PLOTS,
+            "Plots",
+            "Traces under the pictures; automatic: where they cost the pictures no room. Key T.",
+        ),
+    )
+
+    @property
+    def angle_factor(self) -> float:
+        """What velocities are multiplied by where they are read: 1 over the angle's cosine."""
+        return 1.0 / math.cos(self.angle_rad)
 
     @property
     def tgc_db(self) -> tuple[float, ...]:

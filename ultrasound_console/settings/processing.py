@@ -151,3 +151,12 @@ class ProcessingSettings(Group):
     def asks_network(self) -> bool:
         """Whether the folds are to come from the network."""
         return self.dealias and self.dealias_method == NETWORK
+
+    @property
+    def why_no_network(self) -> str:
+        """Which setting keeps the network from being asked, and how to ask it; empty if none."""
+        if not self.dealias:
+            return "dealias is off; set dealias=on"
+        if self.dealias_method != NETWORK:
+            return f"dealias_method is {self.dealias_method}; set dealias_method={NETWORK}"
+        return ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
+from ..colour_box import ColourBox
 from ..declared import Range
 from ..frames import Acquisition
 from ..geometry import ImageGrid, Probe
@@ -25,7 +27,8 @@ _OVERHEAD_S = 4e-6
 _BMODE_SHAPE = (256, 192)
 _BMODE_TOP_M = 1e-3
 _COLOUR_PIXEL_M = (0.16e-3, 0.22e-3)
-_MAX_COLOUR_LINES = 144
+# Along depth and across: of a larger box the samples lie farther apart.
+_MOST_COLOUR_SAMPLES = (256, 144)
 # Elements farther from the pixel than this part of its depth, seen along the receive angle, are
 # never used: an f-number of 1.
 _APERTURE_PER_DEPTH = 0.5
@@ -62,11 +65,15 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
         notes.append(f"uses {_MIN_ENSEMBLE} pulses: an ensemble needs at least that many")
         n_pulses = _MIN_ENSEMBLE
     bmode_grid = _bmode_grid(probe, settings.depth_m)
-    colour_grid = _colour_grid(probe, scene, settings)
+    own_box = _own_box(scene, settings)
+    wanted_box = own_box.as_set(settings)
+    box = wanted_box.inside(bmode_grid)
+    colour_grid = _colour_grid(box)
+    if note := box.limits_note(wanted_box):
+        notes.append(note)
     waves = _bmode_waves(bmode_grid)
-    window, path_s = _window(
-        probe, pulse, ((colour_grid, settings.steering_rad, settings.steering_rad), *waves)
-    )
+    steering_rad = settings.steering_rad
+    window, path_s = _window(probe, pulse, ((colour_grid, steering_rad, steering_rad), *waves))
     interval_min_s = path_s + _OVERHEAD_S
     max_prf_hz = 1.0 / interval_min_s
     prf_hz = min(settings.prf_hz, max_prf_hz)
@@ -78,7 +85,10 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     bmode_s = _window(probe, pulse, waves)[1] + _OVERHEAD_S
     busy_s = n_pulses / prf_hz + len(BMODE_ANGLES_RAD) * bmode_s
     n_transmits = n_pulses + len(BMODE_ANGLES_RAD)
-    frame_bytes = 2 * n_transmits * probe.n_elements * window.n_samples
+    # Of the box over the vessels, so that the frames of another box keep their times.
+    own_grid = _colour_grid(own_box.inside(bmode_grid))
+    stored, _ = _window(probe, pulse, ((own_grid, steering_rad, steering_rad), *waves))
+    frame_bytes = 2 * n_transmits * probe.n_elements * stored.n_samples
     interval_s, note = _frame_interval_s(scene, settings, frame_bytes, busy_s)
     if note:
         notes.append(note)
@@ -92,8 +102,8 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
         demodulation_frequency_hz=0.0,
         sound_speed_m_s=SOUND_SPEED_M_S,
         start_time_s=window.start_s,
-        transmit_angle_rad=settings.steering_rad,
-        receive_angle_rad=settings.steering_rad,
+        transmit_angle_rad=steering_rad,
+        receive_angle_rad=steering_rad,
         bmode_angles_rad=BMODE_ANGLES_RAD,
         prf_hz=prf_hz,
         requested_prf_hz=settings.prf_hz,
@@ -134,6 +144,15 @@ def widest_window(acquisition: Acquisition) -> Window:
     ]
     waves = (*colour, *_bmode_waves(grid))
     return _window(acquisition.probe, acquired_pulse(acquisition), waves)[0]
+
+
+def over_all_boxes(acquisition: Acquisition) -> Acquisition:
+    """Record enough for any colour box of this steering in the place of the present one."""
+    steering_rad = acquisition.transmit_angle_rad
+    picture = acquisition.bmode_grid
+    box = ColourBox(-math.inf, math.inf, *picture.range_m, steering_rad).inside(picture)
+    wide = replace(acquisition, colour_grid=_colour_grid(box))
+    return replace(wide, start_time_s=record_window(wide).start_s)
 
 
 def bmode_interval_s(acquisition: Acquisition) -> float:
@@ -201,24 +220,15 @@ def _bmode_waves(grid: ImageGrid) -> tuple[_Wave, ...]:
     return tuple((grid, angle_rad, 0.0) for angle_rad in BMODE_ANGLES_RAD)
 
 
-def _colour_grid(probe: Probe, scene: Scene, settings: AcquisitionSettings) -> ImageGrid:
-    """Place the parallelogram over the vessels that the steered wave and the array cover."""
-    half_m = _half_width_m(probe)
+def _own_box(scene: Scene, settings: AcquisitionSettings) -> ColourBox:
+    """Find the box over the vessels that the steered wave and the array cover."""
     top_m = min(scene.colour_range_m[0], settings.depth_m - 8e-3)
     bottom_m = min(scene.colour_range_m[1], settings.depth_m - 0.5e-3)
-    lean = math.tan(settings.steering_rad)
-    # Inside the array's width both where the lines start and where they end.
-    left_m = max(-half_m, -half_m - bottom_m * lean)
-    right_m = min(half_m, half_m - bottom_m * lean)
-    axial_m, lateral_m = _COLOUR_PIXEL_M
-    return ImageGrid(
-        "parallel",
-        n_depths=round((bottom_m - top_m) / axial_m) + 1,
-        n_lines=min(_MAX_COLOUR_LINES, round((right_m - left_m) / lateral_m) + 1),
-        lines=(left_m, right_m),
-        range_m=(top_m, bottom_m),
-        angle_rad=settings.steering_rad,
-    )
+    return ColourBox(-math.inf, math.inf, top_m, bottom_m, settings.steering_rad)
+
+
+def _colour_grid(box: ColourBox) -> ImageGrid:
+    return box.grid(_COLOUR_PIXEL_M, _MOST_COLOUR_SAMPLES)
 
 
 @lru_cache(maxsize=16)

@@ -41,6 +41,8 @@ class Scene:
         PRF that it begins with, so that it aliases.
     about : str
         What there is to see, in a few words.
+    lesson : str
+        What it shows about aliasing, in a sentence.
     seed : int
     """
 
@@ -54,6 +56,7 @@ class Scene:
     steering_rad: float | None = None
     prf_hz: float = 3000.0
     about: str = ""
+    lesson: str = ""
     seed: int = 1
 
     @property
@@ -179,6 +182,7 @@ _ALL = (
         (Solved("femoral-bifurcation", _FEMORAL, FEMORAL, 5.1e-3, 0.95),),
         GROIN,
         about="Common femoral artery parting into the superficial and the deep one",
+        lesson="The everyday case: systole aliases, diastole does not.",
     ),
     Scene(
         "straight-tube",
@@ -191,6 +195,7 @@ _ALL = (
         PLAIN,
         prf_hz=1500.0,
         about="Steady parabolic flow in a tube of a phantom",
+        lesson="One fold along the axis of a flow that is known.",
     ),
     Scene(
         "stenosis",
@@ -201,6 +206,7 @@ _ALL = (
         ),
         GROIN_WITH_PLAQUE,
         about="Calcified plaque with its shadow, and the jet behind it",
+        lesson="A jet that folds, beside flow that truly turns back.",
         seed=3,
     ),
     Scene(
@@ -208,6 +214,7 @@ _ALL = (
         (Solved("carotid-bifurcation", _CAROTID, CAROTID, 4.4e-3, 1.0, branch=EXTERNAL_CAROTID),),
         NECK,
         about="Common carotid artery parting into the external and the internal one",
+        lesson="Reversal in the bulb is real: no correction may take it away.",
         noise_db=-53.0,
         colour_range_m=(6e-3, 27e-3),
         seed=4,
@@ -221,6 +228,7 @@ _ALL = (
         GROIN,
         steering_rad=math.radians(20.0),
         about="Femoral artery over its vein: true directions that differ",
+        lesson="Red beside blue is true here: two vessels, two directions.",
         seed=5,
     ),
     Scene(
@@ -228,6 +236,7 @@ _ALL = (
         (Solved("tortuous", _winding(17.5, 2.7, 4.5, 30.0), FEMORAL, 3.0e-3, 1.0),),
         GROIN,
         about="Winding artery: the direction to the beam turns along it",
+        lesson="Colours change because the vessel turns, not because it aliases.",
         noise_db=-55.0,
         colour_range_m=(7e-3, 28e-3),
         seed=6,
@@ -238,6 +247,7 @@ _ALL = (
         GROIN,
         prf_hz=2000.0,
         about="Jet into a sac between two vortices",
+        lesson="Swirling flow: both directions side by side, and folds in the jet.",
         colour_range_m=(8e-3, 29e-3),
         seed=7,
     ),
@@ -250,6 +260,7 @@ _ALL = (
         colour_range_m=(8e-3, 30e-3),
         steering_rad=0.0,
         about="Disc that turns: a velocity that rises along x only",
+        lesson="A velocity known everywhere: folds are upright stripes.",
     ),
 )
 SCENES: dict[str, Scene] = {scene.name: scene for scene in _ALL}

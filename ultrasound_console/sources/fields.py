@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import SourceError
+from .protocol import NoPrfError, SourceError
 
 MAX_SAMPLE_BYTES = 4 * 2**30
 MAX_FIELD_BYTES = 2**24
@@ -156,15 +156,18 @@ class Fields:
 
         Raises
         ------
+        NoPrfError
+            The file has none, and none is given.
         SourceError
-            Neither is a possible rate.
+            The one given is not possible.
         """
         values = self.optional(name)
         if values is not None and values.size == 1 and in_limits(float(values.flat[0]), PRF):
             return float(values.flat[0])
         if given_hz is None:
             problem = "missing" if values is None else "not a pulse repetition frequency"
-            raise self.refuse(name, problem, "give it with --prf HZ")
+            advice = "give the PRF it was taken with (--prf HZ)"
+            raise NoPrfError(str(self.refuse(name, problem, advice)))
         if not in_limits(given_hz, PRF):
             span = f"{PRF.low:g} ... {PRF.high:g} {PRF.unit}"
             raise refusal(self.file, "--prf", f"{given_hz:g} is outside {span}", "give another")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ..frames import Acquisition, ChannelFrame
+from ..frames import AcquiredFrame, Acquisition
 from ..settings import AcquisitionSettings
 
 SIMULATED = "simulated:"
@@ -13,6 +13,10 @@ SIMULATED = "simulated:"
 
 class SourceError(Exception):
     """A source that cannot be used; the message names the file, the field and what to do."""
+
+
+class NoPrfError(SourceError):
+    """A recording that does not say the rate of its pulses; it opens where that is given."""
 
 
 class Source(Protocol):
@@ -34,6 +38,14 @@ class Source(Protocol):
         """
         ...
 
+    @property
+    def filling(self) -> tuple[int, int] | None:
+        """Frames of a cycle that are made and that will be, while they are being made; else None.
+
+        May be asked from any thread.
+        """
+        ...
+
     def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
         """Return the settings with what this source starts with (a recording: its own PRF)."""
         ...
@@ -52,12 +64,12 @@ class Source(Protocol):
         """Begin to transmit or play; frames follow."""
         ...
 
-    def read(self, timeout_s: float) -> ChannelFrame | None:
+    def read(self, timeout_s: float) -> AcquiredFrame | None:
         """Wait for the next frame, at most ``timeout_s``.
 
         Returns
         -------
-        ChannelFrame or None
+        ChannelFrame, IqFrame or None
             None when none came in time, or when :meth:`stop` was called.
 
         Raises
@@ -104,6 +116,9 @@ def open_source(name: str, *, real_time: bool = True, prf_hz: float | None = Non
         from .simulated import SimulatedSource
 
         return SimulatedSource(name.removeprefix(SIMULATED), real_time=real_time)
+    from .own import OwnRecording, is_own
     from .recording import RecordingSource
 
+    if is_own(Path(name)):
+        return OwnRecording(Path(name), real_time=real_time)
     return RecordingSource(Path(name), real_time=real_time, prf_hz=prf_hz)

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..colour_box import ColourBox
 from ..declared import Range
 from ..frames import Acquisition, ChannelFrame
 from ..geometry import ImageGrid, Probe
@@ -124,6 +125,10 @@ class Recording:
         n_lines = min(max(round((right_m - left_m) / 0.2e-3) + 1, 192), 256)
         n_depths = min(max(math.ceil((last_m - first_m) / axial_m) + 1, 64), 256)
         return ImageGrid("parallel", n_depths, n_lines, (left_m, right_m), (first_m, last_m))
+
+    def grid_of(self, box: ColourBox) -> ImageGrid:
+        """Fill a part of the picture with samples as far apart as there."""
+        return box.grid(self.grid.pixel_size_m, self.grid.shape)
 
     def n_pulses_in_burst(self, divisor: int) -> int:
         """Pulses of the longest burst when every ``divisor``-th is kept."""
@@ -268,6 +273,11 @@ class RecordingSource:
         """Frames in one pass."""
         return self._replay.n_frames
 
+    @property
+    def filling(self) -> None:
+        """A recording is there as a whole."""
+        return
+
     def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
         """Return the settings with the file's PRF, and with an ensemble that it can fill."""
         recording = self._open_recording()
@@ -304,6 +314,11 @@ class RecordingSource:
         if len(starts) > 1:
             first, last = recording.pulse_time_s[starts[0]], recording.pulse_time_s[starts[-1]]
             interval_s = float(last - first) / (len(starts) - 1)
+        own_box = ColourBox.of(recording.grid)
+        wanted_box = own_box.as_set(settings)
+        box = wanted_box.inside(recording.grid)
+        if note := box.limits_note(wanted_box):
+            notes.append(note)
         acquisition = Acquisition(
             source=recording.name,
             probe=recording.probe,
@@ -320,7 +335,7 @@ class RecordingSource:
             max_prf_hz=recording.prf_hz,
             n_pulses=n_pulses,
             frame_interval_s=interval_s,
-            colour_grid=recording.grid,
+            colour_grid=recording.grid if box == own_box else recording.grid_of(box),
             bmode_grid=recording.grid,
             prf_choices_hz=choices_hz,
             notes=tuple(notes),

@@ -16,6 +16,7 @@ from ..frames import Acquisition, ChannelFrame
 from ..settings import AcquisitionSettings
 from ..simulation import SCENES as _SCENES
 from ..simulation import Scan, ScanFrame, Scene, driven, plan, random_scene
+from ..simulation.plan import over_all_boxes, record_window
 from .clock import FrameClock
 from .protocol import SIMULATED, SourceError
 
@@ -70,6 +71,8 @@ class SimulatedSource:
         self._real_time = real_time
         self._clock = FrameClock(real_time=real_time)
         self._acquisition: Acquisition | None = None
+        # What the frames are made for: of the present one all but the colour box.
+        self._made_for: Acquisition | None = None
         self._cycle = 0
         self._index = 0
         # Frame intervals from the first frame of the acquisition to the last one that was due.
@@ -91,6 +94,12 @@ class SimulatedSource:
         """Frames in one heart cycle; None before :meth:`configure`."""
         return self._cycle or None
 
+    @property
+    def filling(self) -> tuple[int, int] | None:
+        """Phases that are ready and all there are, while they are being made."""
+        made, wanted = len(self._ready), self._cycle
+        return (made, wanted) if self._started and self._real_time and made < wanted else None
+
     def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
         """Return the settings with what the scene starts with."""
         scene = self._scene
@@ -99,6 +108,8 @@ class SimulatedSource:
 
     def configure(self, settings: AcquisitionSettings) -> Acquisition:
         """Apply settings; frames made with others are dropped.
+
+        A frame that was made for one colour box serves any other that its samples reach.
 
         Raises
         ------
@@ -110,15 +121,22 @@ class SimulatedSource:
         self._halt()
         try:
             scene = driven(self._scene, settings)
-            if scene != self._scan.scene:
+            if is_other := scene != self._scan.scene:
                 self._scan.drive(scene)
             acquisition = plan(scene, settings)
         except AssetError as error:
             raise SourceError(f"{self.name}: {error}") from error
-        self._acquisition = acquisition
+        made_for = None if is_other else self._made_for
+        self._index = 0
+        if self._real_time and made_for is not None and _differ_in_box(made_for, acquisition):
+            # The heart goes on where it was.
+            if not _reaches(made_for, acquisition):
+                made_for, self._ready = over_all_boxes(acquisition), {}
+            acquisition = dataclasses.replace(acquisition, start_time_s=made_for.start_time_s)
+        else:
+            made_for, self._ready, self._position = acquisition, {}, -1
+        self._acquisition, self._made_for = acquisition, made_for
         self._cycle = max(1, round(scene.period_s / acquisition.frame_interval_s))
-        self._index, self._position = 0, -1
-        self._ready = {}
         if was_started:
             self.start()
         return acquisition
@@ -131,7 +149,7 @@ class SimulatedSource:
         SourceError
             The source is closed or not configured.
         """
-        acquisition = self._configured()
+        self._configured()
         self._halt()
         self._stopped.clear()
         self._clock.start()
@@ -139,7 +157,7 @@ class SimulatedSource:
         self._failure = None
         if self._real_time and len(self._ready) < self._cycle:
             self._thread = threading.Thread(
-                target=self._fill, args=(acquisition,), name="simulated probe", daemon=True
+                target=self._fill, args=(self._made_for,), name="simulated probe", daemon=True
             )
             self._thread.start()
 
@@ -241,6 +259,19 @@ class SimulatedSource:
                 self._made.notify_all()
             if made is None:
                 return
+
+
+def _differ_in_box(one: Acquisition, other: Acquisition) -> bool:
+    """Whether the same pulses are sent, though perhaps for another colour box."""
+    of_the_box = ("colour_grid", "start_time_s", "requested_prf_hz", "max_prf_hz", "notes")
+    return one == dataclasses.replace(other, **{name: getattr(one, name) for name in of_the_box})
+
+
+def _reaches(made_for: Acquisition, other: Acquisition) -> bool:
+    """Whether the samples of one acquisition hold all that another one needs."""
+    made, needed = record_window(made_for), record_window(other)
+    first = made.offset(needed)
+    return 0 <= first <= made.n_samples - needed.n_samples
 
 
 def coarse_to_fine(n: int) -> list[int]:
