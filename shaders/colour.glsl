@@ -1,5 +1,5 @@
 // What the three colour panels have in common: the samples around a pixel, and whether colour is
-// shown there. The header defines colour_index. Velocities are in v_N.
+// shown there. The header defines COLOUR_INDEX. Velocities are in v_N.
 #include "bmode.glsl"
 #include "stale.glsl"
 
@@ -14,8 +14,6 @@ uniform float u_power_db;           // colour is shown from this power on
 uniform float u_priority;           // grey level above which B-mode wins
 uniform float u_opacity;
 uniform float u_interpolate;        // 1 or 0
-
-varying vec2 v_position_m;
 
 vec4 tap_a, tap_b, tap_c, tap_d;    // the four samples around the pixel
 vec4 weights;                       // how much each counts; 0 where it shows no colour
@@ -42,7 +40,7 @@ float strongest(vec4 values) {
 
 // Fetches the samples; discards the pixel where it shows no colour.
 void sample_flow() {
-    vec2 index = colour_index(v_position_m, u_colour_lattice, u_colour_origin);
+    vec2 index = COLOUR_INDEX;
     index = mix(floor(index + 0.5), index, u_interpolate);
     vec2 first = floor(index), between = index - first;
     tap_a = flow_at(first);
@@ -53,7 +51,7 @@ void sample_flow() {
     weights = rows.xxyy * columns.xyxy;
     vec4 power_db = vec4(tap_a.y, tap_b.y, tap_c.y, tap_d.y);
     if (dot(weights, power_db) < u_power_db) discard;
-    grey = grey_at(v_position_m);
+    grey = grey_here();
     if (grey > u_priority) discard;
     weights *= step(u_power_db, power_db);
 }

@@ -25,6 +25,8 @@ def own_config(monkeypatch, tmp_path_factory):
     """Keep the presets and the memory of whoever runs the tests out of them."""
     folder = tmp_path_factory.getbasetemp() / "config" / uuid.uuid4().hex
     monkeypatch.setenv("ULTRASOUND_CONSOLE_CONFIG", str(folder))
+    monkeypatch.setenv("ULTRASOUND_CONSOLE_LABELS", str(folder / "labels"))
+    monkeypatch.setenv("ULTRASOUND_CONSOLE_RECORDINGS", str(folder / "recordings"))
 
 
 @pytest.fixture(scope="session")

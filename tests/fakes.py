@@ -52,6 +52,7 @@ class FakeSource:
 
     name = "fake"
     n_frames = None
+    filling = None
 
     @property
     def running(self) -> bool:

@@ -66,6 +66,8 @@ class KnownPipeline:
         nyquist = iq.acquisition.nyquist_velocity_m_s
         made = make_frame(
             iq.index,
+            colour_grid=iq.acquisition.colour_grid,
+            bmode_grid=iq.acquisition.bmode_grid,
             prf_hz=iq.acquisition.prf_hz,
             peak_nyquist=FASTEST_M_S / nyquist,
             processing=processing,

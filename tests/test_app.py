@@ -13,6 +13,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
+from ultrasound_console import assets
 from ultrasound_console.ui import app as app_module
 from ultrasound_console.ui import window as window_module
 from ultrasound_console.ui.app import RunOptions, run_console
@@ -232,6 +233,64 @@ class TestWhileItRuns:
         assert all(seen["store"].get(name) == value for name, value in changes.items())
         assert seen["slider"] == 6000.0
         assert seen["reset"] == 3000.0
+
+    @pytest.mark.parametrize(
+        ("changes", "said"),
+        [
+            ({}, ""),
+            (
+                {"dealias_method": "continuity"},
+                "the network folds.onnx is not used: dealias_method is continuity; "
+                "set dealias_method=network",
+            ),
+        ],
+    )
+    def test_a_named_network_that_no_setting_asks_for_is_said(
+        self, no_window_is_left, flow, in_the_window, changes, said
+    ):
+        seen = []
+
+        def look(window):
+            message = window.message
+            seen.append(message.text.text() if message.isVisible() else "")
+            window.close()
+
+        in_the_window(look)
+        flow.sources["known"].push(20)
+        assert run_console(RunOptions("known", changes, model=assets.model("folds.onnx"))) == 0
+        assert seen == [said]
+
+    def test_without_a_source_the_start_page_offers_some_and_an_error_closes_nothing(
+        self, no_window_is_left, flow, in_the_window, tmp_path
+    ):
+        seen = {}
+
+        def look(window):
+            seen["page"] = window.start_page.isVisible()
+            window.open_source("missing.mat")
+            watch = QTimer(window, interval=20)
+            watch.timeout.connect(lambda: then(window, watch))
+            watch.start()
+
+        def then(window, watch):
+            if window.message.is_error:
+                watch.stop()
+                seen["error"] = window.message.text.text()
+                window.open_source("known")
+                QTimer.singleShot(0, lambda: wait(window))
+
+        def wait(window):
+            if window.canvas.frame is None:
+                QTimer.singleShot(20, lambda: wait(window))
+                return
+            seen["settings"] = window.store.current
+            window.close()
+
+        in_the_window(look, when=lambda window: True)
+        assert run_console(RunOptions(None, {"wall_filter": "none"})) == 0
+        assert seen["page"] is True
+        assert "missing.mat" in seen["error"]
+        assert seen["settings"].processing.wall_filter == "none"
 
     def test_what_a_source_was_left_with_is_in_force_at_the_next_start(
         self, no_window_is_left, flow, in_the_window

@@ -370,6 +370,26 @@ def test_what_is_not_played_lies_in_the_shade(slider):
     assert after[50, column].max() < 0.6 * before[50, column].max()
 
 
+def test_the_strip_follows_a_growing_loop_now_and_then_and_a_frozen_one_at_once(slider):
+    loop = strip_loop()
+    slider.set_loop(loop[:2])
+    for n in (3, 4):
+        slider.set_loop(loop[:n])
+        assert slider.loop == loop[:n]
+        assert slider.figures.aliased_share.size == 2
+    slider.set_loop(loop, NEW)
+    assert slider.figures.aliased_share.size == 5
+    slider.set_loop(loop)
+    slider.set_loop(loop[1:])
+    assert slider.figures.aliased_share.tolist() == list(SHARES)
+
+
+def test_what_came_while_the_strip_stood_still_is_drawn_in_the_end(slider, qtbot):
+    slider.set_loop(strip_loop()[:3])
+    slider.set_loop(strip_loop())
+    qtbot.waitUntil(lambda: slider.figures.aliased_share.size == 5, timeout=20_000)
+
+
 def test_the_strip_of_the_window_is_that_of_its_loop(frozen):
     held = frozen.engine.cine.loop()
     frozen.until(lambda: bar(frozen).slider.loop == held)

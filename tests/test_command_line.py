@@ -125,3 +125,22 @@ def test_a_run_that_closes_by_itself_takes_nothing_from_earlier_runs(monkeypatch
     for arguments in ([], ["--fresh"], ["--seconds", "1"]):
         assert main(["run", *arguments]) == 0
     assert seen == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "source"),
+    [
+        ([], None),
+        (["--set", "truth=on", "--fresh"], None),
+        (["simulated:stenosis"], "simulated:stenosis"),
+        (["--seconds", "1"], "simulated:femoral-bifurcation"),
+        (["--screenshot", "a.png"], "simulated:femoral-bifurcation"),
+        (["--stats", "a.json"], "simulated:femoral-bifurcation"),
+        (["disc.mat", "--seconds", "1"], "disc.mat"),
+    ],
+)
+def test_the_user_chooses_on_the_start_page_unless_nobody_is_there(monkeypatch, arguments, source):
+    seen = []
+    monkeypatch.setattr(app, "run_console", lambda options: seen.append(options.source) or 0)
+    assert main(["run", *arguments]) == 0
+    assert seen == [source]

@@ -330,6 +330,26 @@ def test_another_source_takes_over_and_the_old_one_is_closed(rig):
     assert rig.next_frame().index == 1
 
 
+def test_a_source_that_is_ready_while_the_old_one_is_configured_is_started(rig):
+    rig.open()
+    old, new = rig.source, FakeSource()
+    rig.sources["other"] = new
+    configuring, go_on = threading.Event(), threading.Event()
+
+    def configure(settings):
+        configuring.set()
+        assert go_on.wait(TIMEOUT_S)
+        return FakeSource.configure(old, settings)
+
+    old.configure = configure
+    rig.store.change(prf_hz=2000.0)
+    rig.until(configuring.is_set)
+    rig.engine.open("other")
+    rig.until(lambda: "configure 3000" in new.calls and rig.engine._front._incoming is not None)
+    go_on.set()
+    rig.until(lambda: new.running)
+
+
 def test_a_fault_names_its_stage_and_can_be_restarted(rig, monkeypatch):
     rig.open()
     rig.next_frame()
@@ -528,7 +548,8 @@ def test_settings_of_last_time_that_are_refused_give_way_to_the_sources_own(rig)
     rig.store.change(baseline=0.5)
     rig.engine.open("fake", last=Settings().replace(prf_hz=5000.0, invert=True))
     rig.until(lambda: any(notice.opened for notice in rig.notices))
-    assert rig.notices[0].text == "not as last time: no such PRF"
+    assert rig.notices[0].text.startswith("opened with its own settings")
+    assert rig.notices[0].text.endswith(": no such PRF")
     assert not rig.notices[0].is_error
     assert rig.store.current == Settings().replace(prf_hz=3000.0, baseline=0.5)
 

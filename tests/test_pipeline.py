@@ -545,7 +545,6 @@ def test_bad_samples_are_named(frame, change, message):
         ({"depth_gain_db": ((0.02, 1.0), (0.01, 2.0))}, "do not increase"),
         ({"sampling_frequency_hz": 2 * F0}, "overlaps its image"),
         ({"n_pulses": 1}, "1 pulses"),
-        ({"bmode_grid": BMODE_GRID}, "must be the colour grid"),
     ],
 )
 def test_bad_acquisitions_are_named(frame, changes, message):

@@ -7,15 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ultrasound_console import presets as presets_module
+from ultrasound_console.config import ConfigError, config_folder
 from ultrasound_console.flow_states import FLOW_STATES
 from ultrasound_console.presets import (
     OF_THE_PLACE,
     Memory,
     Preset,
-    PresetError,
     Presets,
     Remembered,
-    config_folder,
     in_force,
     read_preset,
     write_preset,
@@ -123,7 +122,7 @@ def test_bad_entries_are_dropped_and_named_in_one_line_each(tmp_path):
 def test_a_damaged_preset_is_one_line_and_changes_nothing(presets, tmp_path, content):
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
-    with pytest.raises(PresetError, match=r"^bad\.toml: ") as caught:
+    with pytest.raises(ConfigError, match=r"^bad\.toml: ") as caught:
         presets.take(path)
     assert "\n" not in str(caught.value)
     assert presets.names() == ()
@@ -135,7 +134,7 @@ def test_no_file_raises_anything_else(tmp_path_factory, content):
     path.write_bytes(content)
     try:
         preset, _ = read_preset(path)
-    except PresetError:
+    except ConfigError:
         return
     assert Settings().replace(**preset.changes)
 
@@ -151,7 +150,7 @@ def test_a_damaged_preset_does_not_hide_the_others(presets):
     "name", ["", "  ", "a/b", "..", "a\nb", "x" * 41, ".hidden", 'a"b', "\udcff"]
 )
 def test_a_name_that_is_no_file_name_is_refused(presets, name):
-    with pytest.raises(PresetError):
+    with pytest.raises(ConfigError):
         presets.save(name, CAROTID)
     assert presets.names() == ()
 
@@ -173,7 +172,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):
     presets = Presets(tmp_path / "file" / "presets")
     assert presets.names() == ()
     for act in (lambda: presets.save("x", CAROTID), lambda: presets.delete("x")):
-        with pytest.raises(PresetError, match="file"):
+        with pytest.raises(ConfigError, match="file"):
             act()
 
 
@@ -238,7 +237,8 @@ def test_bad_entries_of_the_memory_are_dropped_and_the_rest_is_used(memory):
 
 def test_a_damaged_memory_is_one_line_and_starts_anew(memory):
     memory.remember(SCENE, Remembered(CAROTID))
-    memory.path.write_text(memory.path.read_text()[:-20])
+    text = memory.path.read_text()
+    memory.path.write_text(text[: text.rindex("=") + 1])
     remembered, warnings = memory.recall(SCENE)
     assert remembered is None
     assert len(warnings) == 1
@@ -255,7 +255,7 @@ def test_an_entry_that_is_no_table_is_nothing(memory):
 
 def test_a_memory_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(PresetError, match="file"):
+    with pytest.raises(ConfigError, match="file"):
         Memory(tmp_path / "file" / "sources.toml").remember(SCENE, Remembered(CAROTID))
 
 

@@ -10,8 +10,9 @@ from PySide6.QtGui import QContextMenuEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
 from test_controls import wheel
 
+from ultrasound_console.config import ConfigError, config_folder
 from ultrasound_console.flow_states import FLOW_STATES
-from ultrasound_console.presets import Memory, Preset, PresetError, Presets, config_folder
+from ultrasound_console.presets import Memory, Preset, Presets
 from ultrasound_console.settings import Settings
 from ultrasound_console.ui.control_panel import FROZEN, Arrangement
 
@@ -491,7 +492,7 @@ def test_a_memory_that_cannot_be_written_is_told_once(remembering, monkeypatch):
     open_live(at)
 
     def refuse(*_):
-        raise PresetError("disk full")
+        raise ConfigError("disk full")
 
     monkeypatch.setattr(Memory, "remember", refuse)
     at.drag(at.control("bmode_gain_db"), 0.9)

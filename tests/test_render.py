@@ -16,7 +16,7 @@ from ultrasound_console.frames import DopplerFrame, Status
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.render.canvas import PanelCanvas
 from ultrasound_console.render.colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
-from ultrasound_console.render.painter import grid_mesh
+from ultrasound_console.render.mesh import grid_mesh
 from ultrasound_console.settings import DisplaySettings, ProcessingSettings
 from ultrasound_console.settings.display import CLASSIC, POWER, SAFE, VARIANCE
 
@@ -354,6 +354,49 @@ def test_no_dark_seam_where_velocity_passes_v_n(plain: PanelCanvas) -> None:
     assert luma.min() < 15
 
 
+def test_no_colour_is_invented_at_any_fold_edge(plain: PanelCanvas) -> None:
+    """Whatever lies beside what: a pixel's velocity is between those of its samples, as phases."""
+    rng = np.random.default_rng(5)
+    frame = ramp_frame(0.5, 0.5)
+    nyquist = frame.nyquist_velocity_m_s
+    # Samples near v_N on both sides of it, in no order: each cell of the grid has a fold edge.
+    near = rng.uniform(0.75, 1.25, frame.velocity_m_s.shape)
+    velocity = (nyquist * wrapped(near, 1.0)).astype(np.float32)
+    assert 0.4 < (velocity > 0).mean() < 0.6
+    frame = dataclasses.replace(frame, velocity_m_s=velocity)
+    for baseline in (0.0, 0.4, -0.4):
+        model = show(plain, frame, overlay_opacity=1.0, baseline=baseline)
+        left, top = (round(value) for value in plain.pixel(0, -0.0105, 0.008))
+        right, bottom = (round(value) for value in plain.pixel(0, 0.0105, 0.028))
+        shot = pixels(plain)[top:bottom, left:right].reshape(-1, 3)
+        # All colours that 0.75 ... 1.25 v_N have, and none but those.
+        allowed_m_s = wrapped(np.linspace(0.75, 1.25, 801) - baseline, 1.0) + baseline
+        limits = (baseline - 1) * nyquist, (baseline + 1) * nyquist
+        allowed = model.velocity_rgb(nyquist * allowed_m_s, *limits)
+        distance = np.abs(shot[:, None] - allowed[None, ::4]).max(-1).min(1)
+        assert distance.max() <= 4.0
+        # It is smooth all the same: many colours, not those of the samples alone.
+        assert len(np.unique(shot, axis=0)) > 100
+
+
+def test_grey_is_smooth_between_samples(plain: PanelCanvas) -> None:
+    rng = np.random.default_rng(6)
+    frame = ramp_frame(0.5, 0.5)
+    levels = rng.uniform(-50, -5, frame.bmode_db.shape).astype(np.float32)
+    frame = dataclasses.replace(
+        frame, bmode_db=levels, power_db=np.full_like(frame.power_db, -50.0)
+    )
+    steps = {}
+    for interpolate in (True, False):
+        show(plain, frame, interpolate=interpolate)
+        plain._set_view(plain.view.zoomed(16.0, *plain.pixel(0, 0.0, 0.017)))
+        line = picture(plain, 0)[60, 20:-20].sum(-1)
+        steps[interpolate] = np.abs(np.diff(line)).max(), np.ptp(line)
+    largest, spread = steps[True]
+    assert spread > 100
+    assert largest < 0.35 * spread < steps[False][0]
+
+
 def test_the_corrected_panel_is_smooth_across_v_n(plain: PanelCanvas) -> None:
     show(plain, ramp_frame(0.4, 1.9), overlay_opacity=1.0, colour_scale_m_s=0.4)
     line = middle_line(plain, 2)
@@ -454,6 +497,23 @@ def test_the_box_and_the_probe_mark_are_drawn(canvas: PanelCanvas) -> None:
         rect = canvas.picture_rect(panel)
         top = shot[rect.y : rect.y + 10, rect.x : rect.x + 40]
         assert (top[..., 1] > top[..., 0] + 60).any()
+
+
+def test_a_ruler_lies_under_each_picture(canvas: PanelCanvas) -> None:
+    canvas.resize(1280, 640)
+    canvas.set_frame(make_frame(3))
+    shot = pixels(canvas)
+    steps = canvas.view.lateral_steps()
+    lengths = {}
+    for panel in range(3):
+        for number, x_m in steps:
+            x_px, y_px = canvas.pixel(panel, x_m, canvas.view.extent_m[3])
+            below = shot[round(y_px) + 2 : round(y_px) + 20, int(x_px + 1e-6)].sum(-1)
+            kind = 2 - number % 2 if number else 0
+            lengths.setdefault(kind, set()).add(int((below > 200).sum()))
+    # The middle of the probe, full and half steps.
+    middle, half, full = (lengths[kind] for kind in (0, 1, 2))
+    assert min(middle) > max(full) >= min(full) > max(half) > 0
 
 
 def test_stale_is_grey_and_darker_and_comes_back(canvas: PanelCanvas) -> None:

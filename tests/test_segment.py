@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import os
 import shutil
 import sys
 import tracemalloc
@@ -523,6 +524,29 @@ def test_any_ensemble_and_filter_gives_finite_pictures(segmenter, n_pulses, kind
 
 
 # ---- the command line -----------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    path = tmp_path / "pipe.onnx"
+    os.mkfifo(path)
+    with pytest.raises(AssetError, match=r"pipe\.onnx: not a regular file; take a model"):
+        Segmenter(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("dealias_method=continuity", "dealias_method is continuity; set dealias_method=network"),
+        ("dealias=off", "dealias is off; set dealias=on"),
+    ],
+)
+def test_a_named_model_that_no_setting_asks_for_is_said(capsys, tmp_path, change, words):
+    arguments = ["simulated:straight-tube", "--frames", "1", "--set", "depth_m=0.02"]
+    output, model = str(tmp_path / "out.h5"), str(assets.model(segment.MODEL))
+    assert main(["process", *arguments, "--set", change, "--model", model, "-o", output]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if "not used" in line]
+    assert notes == [f"note: {model} is not used: {words}"]
 
 
 @pytest.mark.parametrize("command", ["process", "run"])

@@ -70,6 +70,24 @@ def test_the_first_scene_is_the_bifurcation_and_all_can_be_opened_by_name():
         source.close()
 
 
+@live
+def test_it_says_how_much_of_its_cycle_is_made_until_it_is_whole(source):
+    source.configure(QUICK)
+    assert source.filling is None
+    source.start()
+    seen = [source.filling]
+    for _ in range(1000):
+        if source.filling is None:
+            break
+        source.read(0.1)
+        seen.append(source.filling)
+    assert seen[0] in [(made, 5) for made in range(5)]
+    assert seen[-1] is None
+    assert seen[:-1] == sorted(seen[:-1])
+    source.stop()
+    assert source.filling is None
+
+
 def test_phases_come_in_order_and_the_cycle_repeats(source):
     acquisition = source.configure(QUICK)
     assert source.n_frames == 5

@@ -163,6 +163,21 @@ def test_pan_moves_the_picture_with_the_pointer() -> None:
     assert view.panned(12, -7).pixel(1, 0.001, 0.018) == pytest.approx((x_px + 12, y_px - 7))
 
 
+def test_both_rulers_have_the_same_steps_and_that_across_counts_from_the_middle() -> None:
+    for zoom in (1.0, 3.0, 16.0):
+        view = View(1280, 480, EXTENT).zoomed(zoom, 500, 200)
+        labelled = [float(tick.text) for tick in view.depth_ticks() if tick.text]
+        step_m = 1e-3 * (labelled[1] - labelled[0])
+        steps = view.lateral_steps()
+        numbers = [number for number, _ in steps]
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert [x_m for _, x_m in steps] == pytest.approx([0.5 * step_m * n for n in numbers])
+        x_min, x_max, *_ = view.window_m
+        # All that can be seen, and none beside the picture.
+        assert max(x_min, EXTENT[0]) - 1e-9 <= steps[0][1] < max(x_min, EXTENT[0]) + 0.5 * step_m
+        assert min(x_max, EXTENT[1]) - 0.5 * step_m < steps[-1][1] <= min(x_max, EXTENT[1]) + 1e-9
+
+
 def test_depth_ticks_are_where_they_say_at_every_zoom() -> None:
     for zoom in (1.0, 3.0, 16.0):
         view = View(1280, 480, EXTENT).zoomed(zoom, 500, 200)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .arguments import parser
-from .commands import console, learning, machine, offline
+from .commands import console, learning, machine, offline, recording
 from .commands.terminal import InputError
 from .declared import SettingError
 
@@ -33,6 +33,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": console.run,
     "process": offline.process,
     "spectrum": offline.spectrum,
+    "record": recording.record,
+    "recover": recording.recover,
     "gallery": console.gallery,
     "sources": machine.sources,
     "settings": machine.settings,

@@ -69,11 +69,25 @@ def parser() -> argparse.ArgumentParser:
         "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
     )
 
+    recording = commands.add_parser("record", help="record a source, lossless, without a window")
+    _add_source(recording)
+    recording.add_argument("--seconds", type=float, required=True, metavar="N", help="how long")
+    recording.add_argument("--out", type=Path, required=True, metavar="F.h5")
+    recording.add_argument(
+        "--iq", action="store_true", help="beamformed samples instead of those of the channels"
+    )
+
+    recovery = commands.add_parser("recover", help="finish recordings that were interrupted")
+    recovery.add_argument("journals", nargs="+", type=Path, metavar="F.part")
+
     gallery = commands.add_parser("gallery", help="a picture of every simulated scene")
     gallery.add_argument(
         "scenes", nargs="*", metavar="NAME", help="scenes, without 'simulated:'; default all"
     )
-    gallery.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the PNG files")
+    gallery.add_argument("--out", type=Path, required=True, metavar="DIR", help="of the files")
+    gallery.add_argument(
+        "--cards", action="store_true", help="the small pictures of the start page instead"
+    )
 
     commands.add_parser("sources", help="list what can be opened")
     commands.add_parser("settings", help="list the names that --set takes")
@@ -146,8 +160,8 @@ def _add_source(parser: argparse.ArgumentParser, *, optional: bool = False) -> N
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help=f"a file or simulated:NAME{f' (default {DEFAULT_SOURCE})' if optional else ''}",
-        **({"nargs": "?", "default": DEFAULT_SOURCE} if optional else {}),  # type: ignore[arg-type]
+        help=f"a file or simulated:NAME{'; without it the start page' if optional else ''}",
+        **({"nargs": "?"} if optional else {}),  # type: ignore[arg-type]
     )
     _add_changes(parser)
 

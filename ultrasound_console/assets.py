@@ -32,7 +32,7 @@ def _path(kind: str, name: str) -> Path:
     folder = _folder(kind)
     path = folder / name
     if Path(name).name != name or not path.is_file():
-        raise AssetError(f"no file {name!r} in {folder}")
+        raise AssetError(f"no file {name!r} in {folder}; install the program again")
     return path
 
 
@@ -147,6 +147,26 @@ def probe_file(name: str) -> Path:
     if name not in probe_names():
         raise AssetError(f"no probe {name!r}: take one of {', '.join(probe_names())}")
     return _folder("models") / "probes" / f"{name}.json"
+
+
+def scene_picture(name: str) -> Path:
+    """Path of the small picture of a simulated scene.
+
+    Parameters
+    ----------
+    name : str
+        File name inside ``models/scenes/``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    AssetError
+        The file is missing.
+    """
+    return _path("models/scenes", name)
 
 
 def phantom(name: str) -> Path:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from .assets import AssetError
 from .dsp.device import Gpu, missing_gpu, reason
-from .frames import Acquisition, ChannelFrame, DopplerFrame, IqFrame
+from .frames import AcquiredFrame, Acquisition, DopplerFrame, IqFrame
 from .pipeline import Estimates, doppler, estimate, form
 from .segment import Segmenter
 from .settings import ProcessingSettings
@@ -39,14 +39,14 @@ class Formed:
         Its arrays lie where it was formed.
     gpu : Gpu or None
         Where that is; None is the CPU.
-    channel : ChannelFrame
+    channel : ChannelFrame or IqFrame
     processing : ProcessingSettings
         What it was formed from, and how.
     """
 
     iq: IqFrame
     gpu: Gpu | None
-    channel: ChannelFrame
+    channel: AcquiredFrame
     processing: ProcessingSettings
 
 
@@ -105,7 +105,7 @@ class Compute:
             with contextlib.suppress(AssetError):
                 self.segmenter.prepare(acquisition.colour_grid.shape)
 
-    def form(self, channel: ChannelFrame, processing: ProcessingSettings) -> Formed:
+    def form(self, channel: AcquiredFrame, processing: ProcessingSettings) -> Formed:
         """First step.
 
         Raises
@@ -113,7 +113,8 @@ class Compute:
         PipelineError
             See :func:`~ultrasound_console.pipeline.form`.
         """
-        gpu = self._chosen(processing)
+        # What is beamformed already lies in host memory.
+        gpu = None if isinstance(channel, IqFrame) else self._chosen(processing)
         iq, used = self._run(
             gpu,
             lambda gpu: form(channel, processing, gpu),

@@ -10,49 +10,38 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from .assets import AssetError
 from .cine import Cine
 from .compute import Compute, Formed
+from .corrections import Correction
 from .dsp.compilation import Compilation
-from .frames import Acquisition, ChannelFrame, DopplerFrame
+from .dsp.quantise import Quantised
+from .frames import AcquiredFrame, Acquisition, DopplerFrame, IqFrame
 from .front_end import JOIN_TIMEOUT_S, READ_TIMEOUT_S, FrontEnd
 from .handover import Latest
+from .network import Network
 from .rerun import Rerun
 from .segment import Segmenter
 from .settings import Settings
 from .settings.processing import CPU
-from .status import CPU_NAME, EngineStatus, Notice, State
+from .status import CPU_NAME, EngineStatus, Notice, Pace, State
 from .store import SettingsStore
 
 _log = logging.getLogger(__name__)
 
-STALE_PERIODS = 3.0
-STALE_AT_LEAST_S = 0.3
 
-
-@dataclass
-class _Rate:
-    """When finished frames come, for telling a late picture from a live one."""
-
-    last_s: float = field(default_factory=time.perf_counter)
-    interval_s: float = 0.0
-
-    def tick(self) -> None:
-        now_s = time.perf_counter()
-        self.interval_s += 0.2 * (now_s - self.last_s - self.interval_s)
-        self.last_s = now_s
+def _tap_nothing(quantised: Quantised, iq: IqFrame) -> None:
+    """Stand in where nobody listens."""
 
 
 class Engine:
     """Runs a source and the worker; the screen asks it for frames.
 
-    :meth:`open`, :meth:`freeze`, :meth:`resume`, :meth:`show`, :meth:`refresh`, :meth:`rerun_loop`,
-    :meth:`take_frame` and :meth:`close` are called from one thread, the screen's.
+    :meth:`open`, :meth:`freeze`, :meth:`resume`, :meth:`show`, :meth:`refresh`, :meth:`correct`,
+    :meth:`rerun_loop`, :meth:`take_frame` and :meth:`close` are called from one thread: the
+    screen's.
 
     Parameters
     ----------
@@ -77,15 +66,15 @@ class Engine:
         self.store = store
         self.cine = cine or Cine()
         self._wake = wake
-        self._raw: Latest[ChannelFrame] = Latest()
+        self._raw: Latest[AcquiredFrame] = Latest()
         self._jobs = threading.Condition()
         self._formed: Latest[Formed] = Latest(condition=self._jobs)
         self._again: Latest[int] = Latest(condition=self._jobs)
         self._finished: Latest[DopplerFrame] = Latest(wake)
         self._notices: deque[Notice] = deque(maxlen=100)
         self._compute = Compute(self._on_gpu_failed)
-        self._load_segmenter = load_segmenter
-        self._no_network = ""
+        self._tap_iq: Callable[[Quantised, IqFrame], None] = _tap_nothing
+        self._network = Network(self._compute, load_segmenter, self._notify)
         self._compilation = Compilation()
         self._device = CPU_NAME
 
@@ -97,7 +86,7 @@ class Engine:
         self._frozen = False
         self._fault = ""
         self._errors = 0
-        self._rate = _Rate()
+        self._pace = Pace()
         self._has_frame = False
         self._threads = [
             threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
@@ -108,7 +97,6 @@ class Engine:
             )
         ]
         self._previous: DopplerFrame | None = None
-        self._prepared: Acquisition | None = None
         for thread in self._threads:
             thread.start()
 
@@ -150,7 +138,7 @@ class Engine:
         for slot in (self._raw, self._formed, self._again, self._finished):
             slot.clear()
         self.cine.unseal()
-        self._rate = _Rate()
+        self._pace = Pace()
         self._front.live.set()
 
     def restart(self) -> None:
@@ -176,6 +164,35 @@ class Engine:
                 self._again.put(self._addressed)
         elif acquisition is not None and acquisition.frame_interval_s == 0.0:
             self._repeat_held()
+
+    def correct(self, index: int, correction: Correction | None) -> None:
+        """Put what was given by hand over a frozen frame, or take it away."""
+        self.cine.correct(index, correction)
+        frame = self.cine.frame(index)
+        if frame is not None and index == self._addressed:
+            self._finished.put(frame)
+
+    def tap(
+        self,
+        acquired: Callable[[AcquiredFrame], None] | None = None,
+        kept: Callable[[Quantised, IqFrame], None] | None = None,
+    ) -> None:
+        """Hand every frame on as well; without arguments, no more.
+
+        Parameters
+        ----------
+        acquired : callable, optional
+            Told of every frame that is read, by the thread that reads; it must not wait.
+        kept : callable, optional
+            Told of the samples of every frame that the loop takes, by the worker; the same.
+        """
+        self._front.tap = acquired or (lambda frame: None)
+        self._tap_iq = kept or _tap_nothing
+
+    @property
+    def segmenter(self) -> Segmenter | None:
+        """The network; None before it is loaded, and where it cannot be."""
+        return self._network.segmenter
 
     def _repeat_held(self) -> None:
         """Process a still picture again, from the samples where the stored IQ does not do."""
@@ -223,17 +240,22 @@ class Engine:
     def status(self) -> EngineStatus:
         """How things are now; cheap enough to be polled."""
         acquisition, rerun = self._front.acquisition, self._rerun
+        replaced = self._raw.replaced, self._formed.replaced, self._finished.replaced
         return EngineStatus(
             state=self._state(acquisition),
             source=acquisition.source if acquisition else "",
             acquisition=acquisition,
             fault=self._fault,
-            replaced_frames=sum(s.replaced for s in (self._raw, self._formed, self._finished)),
+            replaced_frames=sum(replaced),
+            replaced_at=replaced,
             errors=self._errors,
             device=self._device,
             compiling=self._compilation.kernel,
             n_compiled=self._compilation.n_compiled,
-            network=self._network(),
+            network=self._network.state,
+            opening=self._front.opening,
+            loads_network=self._network.is_loading,
+            filling=self._front.filling,
             rerun_share=None if rerun is None else rerun.share,
         )
 
@@ -246,9 +268,9 @@ class Engine:
         self._compilation.stop()
         self._front.close()
 
-    def _network(self) -> str:
-        segmenter = self._compute.segmenter
-        return self._no_network if segmenter is None else f"network: {segmenter.device}"
+    def network_file(self) -> str:
+        """File of the network and its fingerprint; empty while nobody has asked for it."""
+        return self._network.file
 
     def _state(self, acquisition: Acquisition | None) -> State:
         if self._fault:
@@ -257,12 +279,7 @@ class Engine:
             return State.FROZEN
         if acquisition is None or not self._has_frame:
             return State.PREPARING
-        if acquisition.frame_interval_s > 0.0:
-            period_s = max(acquisition.frame_interval_s, self._rate.interval_s)
-            late_s = time.perf_counter() - self._rate.last_s
-            if late_s > max(STALE_PERIODS * period_s, STALE_AT_LEAST_S):
-                return State.STALE
-        return State.LIVE
+        return State.STALE if self._pace.is_late(acquisition.frame_interval_s) else State.LIVE
 
     # ---- threads --------------------------------------------------------------------------
 
@@ -287,7 +304,7 @@ class Engine:
         if is_new_source:
             self.cancel_rerun()
         self._has_frame = False
-        self._rate = _Rate(interval_s=acquisition.frame_interval_s)
+        self._pace = Pace(interval_s=acquisition.frame_interval_s)
         self._raw.clear()
         with self._jobs:
             self._jobs.notify_all()  # to prepare for it before its first frame
@@ -301,7 +318,7 @@ class Engine:
 
     def _doppler_step(self) -> None:
         if self.store.current.processing.asks_network:
-            self._prepare_network()
+            self._network.prepare(self._front.acquisition, self.store.current.processing)
         with self._jobs:
             if not (self._formed.filled or self._again.filled or self._rerun):
                 self._jobs.wait(READ_TIMEOUT_S)
@@ -325,26 +342,13 @@ class Engine:
                 return
             if not self.cine.append(estimates.iq, frame, estimates.quantised):
                 return
-            self._rate.tick()
+            self._pace.tick()
             self._has_frame = True
+        kept = self.cine.kept(frame.index)
+        if kept is not None:
+            self._tap_iq(*kept)
         self._device = done.device
         self._finished.put(frame)
-
-    def _prepare_network(self) -> None:
-        """Load the network once, and fit it to the pictures of each acquisition."""
-        if self._compute.segmenter is None and not self._no_network:
-            try:
-                self._compute.segmenter = self._load_segmenter()
-            except AssetError as error:
-                self._no_network = "no network"
-                self._notify(Notice(f"{error}; folds are found by continuity"))
-            except Exception:
-                self._no_network = "no network"  # or it would be loaded without end
-                raise
-        acquisition = self._front.acquisition
-        if acquisition is not None and acquisition is not self._prepared:
-            self._prepared = acquisition
-            self._compute.prepare(acquisition, self.store.current.processing)
 
     def _process_again(self, index: int) -> None:
         """Run the frozen frame through the same worker with the settings in force."""
@@ -354,7 +358,7 @@ class Engine:
         done = self._compute.again(iq, self.store.current.processing, self.cine.before(index))
         self._device = done.device
         self.cine.replace(done.frame)
-        self._finished.put(done.frame)
+        self._finished.put(self.cine.frame(index) or done.frame)
 
     def _go_on_with(self, rerun: Rerun) -> None:
         """Process one more frame of the loop; after the last one, put them all in place."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .frames import Acquisition, ChannelFrame
+from .frames import AcquiredFrame, Acquisition
 from .handover import Latest
 from .settings import AcquisitionSettings, Settings
-from .sources import Source, SourceError, open_source
+from .sources import NoPrfError, Source, SourceError, open_source
 from .status import Notice
 from .store import SettingsStore
 
@@ -65,12 +65,16 @@ class FrontEnd:
     live : threading.Event
     acquisition : Acquisition or None
         What the source achieves.
+    opening : str
+        Name of the source that is being opened; empty when none is.
+    tap : callable
+        Told of every frame that is read, in the acquisition thread; it must not wait.
     """
 
     def __init__(
         self,
         store: SettingsStore,
-        raw: Latest[ChannelFrame],
+        raw: Latest[AcquiredFrame],
         notify: Callable[[Notice], None],
         forget: Callable[[], None],
         begun: Begun,
@@ -78,6 +82,8 @@ class FrontEnd:
         self.transmit = threading.RLock()
         self.live = threading.Event()
         self.acquisition: Acquisition | None = None
+        self.opening = ""
+        self.tap: Callable[[AcquiredFrame], None] = lambda frame: None
         self._store = store
         self._raw = raw
         self._notify = notify
@@ -91,8 +97,15 @@ class FrontEnd:
         self._index_base = 0
         self._next_index = 0
 
+    @property
+    def filling(self) -> tuple[int, int] | None:
+        """See :attr:`.sources.Source.filling`; None without a source."""
+        source = self._source
+        return None if source is None else source.filling
+
     def open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
         """See :meth:`~ultrasound_console.engine.Engine.open`."""
+        self.opening = name
         self._opener = threading.Thread(
             target=self._open, args=(name, prf_hz, last), name="open", daemon=True
         )
@@ -139,7 +152,13 @@ class FrontEnd:
             return
         index = self._index_base + frame.index
         self._next_index = index + 1
-        self._raw.put(dataclasses.replace(frame, index=index))
+        if frame.acquisition is not self.acquisition:  # a recording goes on with another one
+            with self.transmit:
+                self.acquisition = frame.acquisition
+            self._begun(frame.acquisition, is_new_source=False)
+        frame = dataclasses.replace(frame, index=index)
+        self.tap(frame)
+        self._raw.put(frame)
 
     def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
         try:
@@ -150,13 +169,20 @@ class FrontEnd:
                 source.close()
                 raise
         except SourceError as error:
-            self._notify(Notice(str(error), is_error=True))
+            self._has_opened(name)
+            lacks_prf = name if isinstance(error, NoPrfError) else ""
+            self._notify(Notice(str(error), is_error=True, lacks_prf=lacks_prf))
             return
         with self.transmit:
             if self._incoming is not None:
                 self._incoming.source.close()
             self._incoming = opened
             self.stop()
+
+    def _has_opened(self, name: str) -> None:
+        """Wait for this source no longer, whether or not it can be used."""
+        if self.opening == name:
+            self.opening = ""
 
     def _configured_as(self, source: Source, name: str, last: Settings | None) -> _Opened:
         """Configure a new source as it was last used, or with its own settings."""
@@ -165,7 +191,8 @@ class FrontEnd:
             try:
                 acquisition = source.configure(last.acquisition)
             except SourceError as error:
-                self._notify(Notice(f"not as last time: {error}"))
+                text = f"opened with its own settings, as those of last time do not work: {error}"
+                self._notify(Notice(text))
             else:
                 return _Opened(name, source, start, last.acquisition, last, acquisition)
         own = source.defaults(self._store.current.acquisition)
@@ -180,9 +207,11 @@ class FrontEnd:
             if self._source is not None:
                 self._source.close()
             self._source = opened.source
+            self._transmitting = False  # the old one may have been started once more
             self.acquisition = opened.acquisition
             self._configured = opened.settings
             self._forget()
+        self._has_opened(opened.name)
         self._begin(opened.acquisition, is_new_source=True)
         rest = opened.last or self._store.current
         self._store.load(dataclasses.replace(rest, acquisition=opened.settings))

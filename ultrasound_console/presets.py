@@ -7,23 +7,17 @@ file that is damaged, or of another version, gives what can be read and one line
 from __future__ import annotations
 
 import json
-import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
-
+from .config import ConfigError, failed, make_folder, quoted, read_toml, write_lines
 from .declared import Range, Value
-from .export.whole_file import whole_file
 from .settings import GROUPS, SPECS, Settings, changes_from, group_of
 from .sources.protocol import SIMULATED
 
 SUFFIX = ".toml"
-CONFIG_VARIABLE = "ULTRASOUND_CONSOLE_CONFIG"
-"""Environment variable that names another folder for presets and memory."""
 OF_THE_PLACE = (
     "compute",
     "probe",
@@ -32,16 +26,13 @@ OF_THE_PLACE = (
     "peak_speed_m_s",
     "waveform",
     "truth",
+    "plots",
+    "auto_freeze_s",
 )
 """What belongs to the machine or to what is scanned, and to no exam."""
 MAX_SOURCES = 200
-_MAX_BYTES = 1_000_000
 _MAX_NAME = 40
 _NOT_IN_NAMES = frozenset('/\\:*?"<>|')
-
-
-class PresetError(Exception):
-    """A preset that cannot be read, kept or named so; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +67,6 @@ class Remembered:
     preset: str = ""
 
 
-def config_folder() -> Path:
-    """Folder of the user's presets and memory; it need not exist yet."""
-    own = os.environ.get(CONFIG_VARIABLE)
-    return Path(own) if own else user_config_path("ultrasound-console", appauthor=False)
-
-
 def in_force(
     settings: Settings, presets: Sequence[Preset], loaded: Preset | None
 ) -> tuple[Preset | None, tuple[str, ...]]:
@@ -99,7 +84,7 @@ def in_force(
 class Presets:
     """The exam presets in a folder: one file each, named as the preset.
 
-    All methods raise PresetError where a file cannot be used.
+    All methods raise ConfigError where a file cannot be used.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,7 +101,7 @@ class Presets:
         for name in self.names():
             try:
                 found.append(self.read(name)[0])
-            except PresetError:
+            except ConfigError:
                 continue  # it says why when it is chosen
         return tuple(found)
 
@@ -134,7 +119,7 @@ class Presets:
         try:
             path.unlink()
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
 
     def take(self, path: Path) -> tuple[Preset, tuple[str, ...]]:
         """Keep a copy of someone's preset; beside another one of the same name."""
@@ -149,15 +134,12 @@ class Presets:
     def _is_kept(self, name: str, preset: Preset) -> bool:
         try:
             return self.read(name)[0].changes == preset.changes
-        except PresetError:
+        except ConfigError:
             return False
 
     def _keep(self, preset: Preset) -> Preset:
         path = self.folder / f"{preset.name}{SUFFIX}"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _failed(self.folder, error) from error
+        make_folder(self.folder)
         write_preset(path, preset)
         return preset
 
@@ -174,12 +156,12 @@ def read_preset(path: Path) -> tuple[Preset, tuple[str, ...]]:
 
     Raises
     ------
-    PresetError
+    ConfigError
         The file cannot be read, or no setting is in it.
     """
-    changes, warnings = changes_from(_read_toml(path))
+    changes, warnings = changes_from(read_toml(path))
     if not changes:
-        raise PresetError(f"{path.name}: no settings in it; give a preset of this program")
+        raise ConfigError(f"{path.name}: no settings in it; give a preset of this program")
     return Preset(path.stem, changes), warnings
 
 
@@ -188,12 +170,12 @@ def write_preset(path: Path, preset: Preset) -> None:
 
     Raises
     ------
-    PresetError
+    ConfigError
     """
     lines = ["# Exam preset of the ultrasound console, in the units that the names tell."]
     for group, values in _grouped(preset.changes).items():
         lines += ["", f"[{group}]", *_assignments(values)]
-    _write(path, lines)
+    write_lines(path, lines)
 
 
 class Memory:
@@ -218,7 +200,7 @@ class Memory:
         """
         try:
             entry = self._entries().get(_key(source))
-        except PresetError as error:
+        except ConfigError as error:
             return None, (f"last settings are lost: {error}",)
         if entry is None:
             return None, ()
@@ -232,34 +214,31 @@ class Memory:
 
         Raises
         ------
-        PresetError
+        ConfigError
             The file cannot be written.
         """
         try:
             entries = self._entries()
-        except PresetError:
+        except ConfigError:
             entries = {}  # it was reported when it was read
         key = _key(source)
         entries.pop(key, None)
         entries[key] = {"preset": remembered.preset, **remembered.settings.to_dict()}
         lines = ["# Last settings of each source, in the units that the names tell."]
         for name, entry in list(entries.items())[-MAX_SOURCES:]:
-            lines += ["", f"[{_quoted(name)}]"]
+            lines += ["", f"[{quoted(name)}]"]
             if isinstance(entry.get("preset"), str):
-                lines.append(f"preset = {_quoted(entry['preset'])}")
+                lines.append(f"preset = {quoted(entry['preset'])}")
             for group, values in _grouped(changes_from(_groups_of(entry))[0]).items():
-                lines += [f"[{_quoted(name)}.{group}]", *_assignments(values)]
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _failed(self.path, error) from error
-        _write(self.path, lines)
+                lines += [f"[{quoted(name)}.{group}]", *_assignments(values)]
+        make_folder(self.path.parent)
+        write_lines(self.path, lines)
 
     def _entries(self) -> dict[str, dict[str, Any]]:
         if not self.path.exists():
             return {}
         return {
-            name: entry for name, entry in _read_toml(self.path).items() if isinstance(entry, dict)
+            name: entry for name, entry in read_toml(self.path).items() if isinstance(entry, dict)
         }
 
 
@@ -288,44 +267,16 @@ def _assignments(values: Mapping[str, Value]) -> Iterator[str]:
         shown = ""
         if isinstance(spec, Range) and spec.shown_unit:
             shown = f"  # {spec.text(float(value))}"
-        text = _quoted(value) if isinstance(value, str) else json.dumps(value)
+        text = quoted(value) if isinstance(value, str) else json.dumps(value)
         yield f"{name} = {text}{shown}"
-
-
-def _quoted(text: str) -> str:
-    """Write a string as TOML does: as JSON, but for one character."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _checked_name(name: str) -> str:
     name = name.strip()
     if not name or len(name) > _MAX_NAME:
-        raise PresetError(f"give the preset a name of 1 to {_MAX_NAME} characters")
+        raise ConfigError(f"give the preset a name of 1 to {_MAX_NAME} characters")
     bad = sorted({c for c in name if c in _NOT_IN_NAMES or not c.isprintable()})
     if bad or name.startswith("."):
         what = " ".join(repr(c)[1:-1] for c in bad) or "a dot in front"
-        raise PresetError(f"{name!r}: a name of a preset has no {what}")
+        raise ConfigError(f"{name!r}: a name of a preset has no {what}")
     return name
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise PresetError(f"{path.name}: too large for a file of settings")
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise _failed(path, error) from error
-    except (ValueError, RecursionError) as error:
-        raise PresetError(f"{path.name}: not a file of settings: {error}") from error
-
-
-def _write(path: Path, lines: Sequence[str]) -> None:
-    try:
-        with whole_file(path) as part:
-            part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise _failed(path, error) from error
-
-
-def _failed(path: Path, error: OSError) -> PresetError:
-    return PresetError(f"{path}: {error.strerror or error}")

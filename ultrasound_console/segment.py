@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,17 @@ class Segmenter:
     def name(self) -> str:
         """Of the file that it computes with."""
         return self._paths[self.device == "GPU"].name
+
+    @property
+    def fingerprint(self) -> str:
+        """First digits of the SHA-256 of that file."""
+        return self.sha256[:16]
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of that file."""
+        content = self._contents[self._paths[self.device == "GPU"]]
+        return hashlib.sha256(content).hexdigest()
 
     @property
     def device(self) -> str:
@@ -272,7 +285,10 @@ def _open(content: bytes, *, on_gpu: bool) -> _Session:
 def _read(path: Path, *, listed: bool) -> bytes:
     """Content of a model file; what is checked is what is loaded."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ValueError("not a regular file")  # a pipe would be waited for without end
+        if status.st_size > _LARGEST_FILE:
             raise ValueError("too large")
         content = path.read_bytes()
         if listed:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .frames import Acquisition
 from .settings import AcquisitionSettings
 
+STALE_PERIODS = 3.0
+STALE_AT_LEAST_S = 0.3
 CPU_NAME = "CPU"
 """What computed a frame that no GPU did."""
 
@@ -20,6 +23,26 @@ class State(StrEnum):
     FROZEN = "frozen"
     STALE = "stale"
     FAULT = "fault"
+
+
+@dataclass
+class Pace:
+    """How finished frames follow one another, to tell a late picture from a live one."""
+
+    last_s: float = field(default_factory=time.perf_counter)
+    interval_s: float = 0.0
+
+    def tick(self) -> None:
+        """Take note of a frame."""
+        now_s = time.perf_counter()
+        self.interval_s += 0.2 * (now_s - self.last_s - self.interval_s)
+        self.last_s = now_s
+
+    def is_late(self, frame_interval_s: float) -> bool:
+        """Whether the next frame is overdue by periods; a still picture (0 s) never is."""
+        period_s = max(frame_interval_s, self.interval_s)
+        late_s = time.perf_counter() - self.last_s
+        return frame_interval_s > 0.0 and late_s > max(STALE_PERIODS * period_s, STALE_AT_LEAST_S)
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,8 @@ class EngineStatus:
         Stage and error, while ``state`` is FAULT.
     replaced_frames : int
         Frames replaced by newer ones before they were processed or shown.
+    replaced_at : tuple of int
+        How many of them before the first step, before the second, and before the screen.
     errors : int
         Faults and refused requests since the start.
     device : str
@@ -47,6 +72,12 @@ class EngineStatus:
         Kernels compiled since the start.
     network : str
         Where the network computes, or that there is none; empty while nobody has asked for it.
+    opening : str
+        Name of the source that is being opened; empty when none is.
+    loads_network : bool
+        Whether the network is being loaded.
+    filling : tuple of int or None
+        Frames of its cycle that the source has made and will have made, while it makes them.
     rerun_share : float or None
         How much of the loop has been processed again; None while that is not being done.
     """
@@ -56,11 +87,15 @@ class EngineStatus:
     acquisition: Acquisition | None = None
     fault: str = ""
     replaced_frames: int = 0
+    replaced_at: tuple[int, int, int] = (0, 0, 0)
     errors: int = 0
     device: str = CPU_NAME
     compiling: str = ""
     n_compiled: int = 0
     network: str = ""
+    opening: str = ""
+    loads_network: bool = False
+    filling: tuple[int, int] | None = None
     rerun_share: float | None = None
 
 
@@ -78,6 +113,8 @@ class Notice:
         What it was opened as: a path or ``simulated:NAME``.
     start : AcquisitionSettings or None
         What it starts with where nothing has been set.
+    lacks_prf : str
+        Name of a recording that opens once it is told its PRF.
     """
 
     text: str
@@ -85,3 +122,4 @@ class Notice:
     opened: str = ""
     asked: str = ""
     start: AcquisitionSettings | None = None
+    lacks_prf: str = ""

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..arguments import changes_of
+from ..arguments import DEFAULT_SOURCE, changes_of
 from .terminal import InputError, show_progress
 
 
@@ -21,9 +21,10 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
     from ..ui.app import RunOptions, run_console
 
+    unattended = options.seconds is not None or options.screenshot or options.stats
     return run_console(
         RunOptions(
-            source=options.source,
+            source=options.source or (DEFAULT_SOURCE if unattended else None),
             changes=changes,
             size=(int(width), int(height)),
             seconds=options.seconds,
@@ -39,18 +40,20 @@ def gallery(options: argparse.Namespace) -> int:
     """Draw a picture of every simulated scene."""
     from ..assets import AssetError
     from ..sources import SourceError
+    from ..sources.simulated import SCENES
 
     folder: Path = options.out
     try:
         from ..render.painter import RenderError
         from ..ui.app import CANNOT_START, CannotStartError
-        from ..ui.gallery import SHOWN, draw_gallery, table
+        from ..ui.gallery import SHOWN, draw_cards, draw_gallery, table
     except ImportError as error:
         raise InputError(f"{error}; the command 'doctor' says more") from error
     try:
-        names = options.scenes or SHOWN
+        names = options.scenes or (SCENES if options.cards else SHOWN)
+        draw = draw_cards if options.cards else draw_gallery
         pictures = []
-        for picture in draw_gallery(folder, names):
+        for picture in draw(folder, names):
             pictures.append(picture)
             show_progress(len(pictures), len(names), "pictures")
     except (SourceError, AssetError) as error:
@@ -60,5 +63,6 @@ def gallery(options: argparse.Namespace) -> int:
     except (CannotStartError, RenderError) as error:
         print(f"ultrasound-console: {error}; the command 'doctor' says more", file=sys.stderr)
         return CANNOT_START
-    print(table(pictures))
+    if not options.cards:
+        print(table(pictures))
     return 0

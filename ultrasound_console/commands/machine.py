@@ -21,7 +21,7 @@ def sources(options: argparse.Namespace) -> int:
     for name in source_names():
         print(f"  {name}")
     print("Files, recognised by their content:")
-    print("  MUST .mat, UFF/USTB channel data, zea HDF5 channel data")
+    print("  own recordings (.h5, .h5.part), MUST .mat, UFF/USTB and zea HDF5 channel data")
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arguments import changes_of
-from ..frames import Acquisition, ChannelFrame
+from ..frames import AcquiredFrame, Acquisition
 from ..settings import Settings
 from ..sources.protocol import SIMULATED, Source
 from .terminal import InputError, check_output, note, show_progress, unwritten
@@ -108,6 +108,8 @@ def _segmenter(model: Path | None, settings: Settings) -> Segmenter | None:
     from ..segment import Segmenter
 
     if not settings.processing.asks_network:
+        if model is not None:
+            note(f"{model} is not used: {settings.processing.why_no_network}")
         return None
     try:
         return Segmenter(model)
@@ -147,7 +149,7 @@ def _opened(
         raise InputError(str(error)) from error
 
 
-def _frames(options: argparse.Namespace, source: Source, n_frames: int) -> Iterator[ChannelFrame]:
+def _frames(options: argparse.Namespace, source: Source, n_frames: int) -> Iterator[AcquiredFrame]:
     """Play a source that is configured, and show how far it is."""
     source.start()
     for done in range(n_frames):

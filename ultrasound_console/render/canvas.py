@@ -23,6 +23,7 @@ from .painter import (
     CONVENTIONAL,
     CORRECTED,
     FOLDS,
+    KEPT,
     POWER_RANGE_DB,
     TRUTH,
     Look,
@@ -92,6 +93,8 @@ class PanelCanvas(QWidget):
         self._view = View(*size)
         self._frame: DopplerFrame | None = None
         self._display = DisplaySettings()
+        self._kept: DopplerFrame | None = None
+        self._kept_beside = self._kept_in_place = False
         self._panels = self._wanted_panels()
         self._comparing = False
         self._stale = False
@@ -114,6 +117,7 @@ class PanelCanvas(QWidget):
             str(gl.glGetParameter(gl.GL_VERSION)),
             lambda: str(gl.glGetParameter(gl.GL_EXTENSIONS)),
         )
+        self.opengl = f"{gl.glGetParameter(gl.GL_VERSION)}, {gl.glGetParameter(gl.GL_RENDERER)}"
         container = QWidget.createWindowContainer(self._window, self)
         container.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         layout = QVBoxLayout(self)
@@ -127,6 +131,11 @@ class PanelCanvas(QWidget):
     def frame(self) -> DopplerFrame | None:
         """The frame that is shown."""
         return self._frame
+
+    @property
+    def display(self) -> DisplaySettings:
+        """How the frame is shown."""
+        return self._display
 
     @property
     def view(self) -> View:
@@ -143,6 +152,19 @@ class PanelCanvas(QWidget):
         """Where the measured velocity stands in for the corrected one now."""
         wanted = self._wanted_panels()
         return wanted.index(CORRECTED) if self._comparing and CORRECTED in wanted else None
+
+    @property
+    def kept(self) -> DopplerFrame | None:
+        """The other version of the shown frame; None if there is none, or it is of another."""
+        kept, frame = self._kept, self._frame
+        return kept if kept and frame and kept.index == frame.index else None
+
+    @property
+    def kept_place(self) -> int | None:
+        """Where the other version stands in for the shown one now."""
+        in_place = self.kept is not None and self._kept_in_place and not self._comparing
+        wanted = self._wanted_panels()
+        return wanted.index(CORRECTED) if in_place and CORRECTED in wanted else None
 
     @property
     def cursor_m(self) -> tuple[float, float] | None:
@@ -175,6 +197,26 @@ class PanelCanvas(QWidget):
         """Show the measured velocity in the place of the corrected one, or no longer."""
         if comparing != self._comparing:
             self._comparing = comparing
+            self._arrange(self._view)
+            self._window.requestUpdate()
+
+    def set_kept(
+        self, frame: DopplerFrame | None, *, beside: bool = False, in_place: bool = False
+    ) -> None:
+        """Compare the corrected velocity of a frame with that of another version of it.
+
+        Parameters
+        ----------
+        frame : DopplerFrame or None
+            The other version; not shown with any other frame. None ends it.
+        beside : bool
+            Show both, side by side, and no other panel.
+        in_place : bool
+            Show it in the place of the present one.
+        """
+        kept = frame, beside, in_place
+        if kept != (self._kept, self._kept_beside, self._kept_in_place):
+            self._kept, self._kept_beside, self._kept_in_place = kept
             self._arrange(self._view)
             self._window.requestUpdate()
 
@@ -246,7 +288,8 @@ class PanelCanvas(QWidget):
         if unit == "dB":
             return power_ticks(self._view, self._power_db(self._frame), POWER_RANGE_DB)
         low, high = self._limits_m_s(self._frame, self._panels[place])
-        return velocity_ticks(self._view, low, high, self._frame.nyquist_velocity_m_s)
+        nyquist_m_s, factor = self._frame.nyquist_velocity_m_s, self._display.angle_factor
+        return velocity_ticks(self._view, low, high, nyquist_m_s, factor)
 
     def bar_unit(self, place: int) -> str:
         """Return what the marks of a panel's bar count."""
@@ -262,11 +305,14 @@ class PanelCanvas(QWidget):
         The segmentation panel counts the folds of what the conventional one shows, and has its
         scale.
         """
-        frame = self._frame
-        return None if frame is None else self._limits_m_s(frame, self._panels[place])
+        return self.limits_m_s(self._panels[place])
+
+    def limits_m_s(self, panel: int) -> tuple[float, float] | None:
+        """Return the velocities at both ends of a panel's scale, wherever and if it is shown."""
+        return None if self._frame is None else self._limits_m_s(self._frame, panel)
 
     def _limits_m_s(self, frame: DopplerFrame, panel: int) -> tuple[float, float]:
-        if panel in (CORRECTED, TRUTH):
+        if panel in (CORRECTED, TRUTH, KEPT):
             high = self._display.colour_scale_m_s or self._scale.scale_m_s
             return -high, high
         nyquist = frame.nyquist_velocity_m_s
@@ -282,6 +328,8 @@ class PanelCanvas(QWidget):
         panels = _PANELS[self._display.view]
         if self._display.swap:
             panels = panels[::-1]
+        if self.kept is not None and self._kept_beside:
+            panels = KEPT, CORRECTED
         has_truth = self._frame is not None and self._frame.score is not None
         return (*panels, TRUTH) if has_truth and self._display.truth else panels
 
@@ -314,6 +362,8 @@ class PanelCanvas(QWidget):
                 self._to_upload, self._to_report = False, frame.index
             if TRUTH in self._panels:
                 self._painter.upload_truth(frame)
+            if (kept := self.kept) is not None:
+                self._painter.upload_kept(kept)
             look = self._look(frame)
         scale = self.devicePixelRatioF()
         self._painter.paint(self._view, scale, look, *self._current_lines(frame))
@@ -336,7 +386,7 @@ class PanelCanvas(QWidget):
             self._lines = (
                 picture_strokes(self._view, grids, self._cursor_m)
                 + mark_strokes(self._view, marks),
-                canvas_strokes(self._view, bar_ticks if frame else (), self.compared_place),
+                canvas_strokes(self._view, bar_ticks if frame else (), self._framed_place),
             )
         return self._lines
 
@@ -345,7 +395,10 @@ class PanelCanvas(QWidget):
         limits = (self._limits_m_s(frame, panel) for panel in self._panels)
         return Look(
             display=self._display,
-            power_db=self._power_db(frame),
+            powers_db=tuple(
+                self._power_db(self._kept if self._kept and panel == KEPT else frame)
+                for panel in self._panels
+            ),
             panels=self._panels,
             limits=tuple((low / nyquist, high / nyquist) for low, high in limits),
             stale=self._stale,
@@ -394,14 +447,20 @@ class PanelCanvas(QWidget):
     def _arrange(self, view: View) -> None:
         """Let each place have its panel."""
         panels = self._wanted_panels()
-        if (place := self.compared_place) is not None:
-            panels = (*panels[:place], CONVENTIONAL, *panels[place + 1 :])
+        if (place := self._framed_place) is not None:
+            other = CONVENTIONAL if self._comparing else KEPT
+            panels = (*panels[:place], other, *panels[place + 1 :])
         # Before the view is: whoever is told of it asks what is where.
         self._panels = panels
         has_truth = self._frame is not None and self._frame.score is not None
         words_px = WORDS_PX + has_truth * TRUTH_WORDS_PX
         self._set_view(view.parted(len(panels), words_px))
         self._labels_may_have_changed()
+
+    @property
+    def _framed_place(self) -> int | None:
+        """Where something stands in for the corrected velocity now."""
+        return self.compared_place if self._comparing else self.kept_place
 
     def _set_view(self, view: View) -> None:
         if view != self._view:
@@ -415,7 +474,8 @@ class PanelCanvas(QWidget):
         if frame is not None and display.colour_map == POWER:
             power_db = self._power_db(frame)
         scales = tuple(self.scale_m_s(place) for place in range(len(self._panels)))
-        labels = self._view, self._panels, self.compared_place, power_db, scales
+        angle_rad = display.angle_rad
+        labels = self._view, self._panels, self.compared_place, power_db, scales, angle_rad
         if labels != self._labels:
             self._labels = labels
             self.labels_changed.emit()

@@ -83,7 +83,7 @@ class AutomaticScale:
 
 
 def velocity_ticks(
-    view: View, low_m_s: float, high_m_s: float, nyquist_m_s: float
+    view: View, low_m_s: float, high_m_s: float, nyquist_m_s: float, factor: float = 1.0
 ) -> tuple[Tick, ...]:
     """Make the marks of a velocity bar in cm/s: v_N, the ends of the bar, and zero.
 
@@ -93,6 +93,8 @@ def velocity_ticks(
     low_m_s, high_m_s : float
         Ends of the bar; a bar wider than 2 v_N marks -v_N and v_N within.
     nyquist_m_s : float
+    factor : float
+        Of the angle correction: multiplies what is written, and moves no mark.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def velocity_ticks(
         if any(abs(y_px - tick.y_px) < 0.5 for tick in ticks):
             continue
         clear = all(abs(y_px - tick.y_px) >= _LABEL_HEIGHT_PX for tick in ticks if tick.text)
-        ticks.append(Tick(y_px, _cm_s(value) if clear else "", value in strong))
+        ticks.append(Tick(y_px, _cm_s(factor * value) if clear else "", value in strong))
     return tuple(ticks)
 
 

@@ -20,15 +20,16 @@ from ..geometry import ImageGrid
 from ..settings import DisplaySettings
 from ..settings.display import CLASSIC, POWER, VARIANCE
 from .colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
+from .mesh import flow_mesh, grid_mesh
 from .overlay import Overlay
 from .programs import Cover, Lines, Program
 from .strokes import Stroke
 from .view import N_PANELS, Rect, View
 
-CONVENTIONAL, FOLDS, CORRECTED, TRUTH = range(N_PANELS + 1)
+CONVENTIONAL, FOLDS, CORRECTED, TRUTH, KEPT = range(N_PANELS + 2)
 
-_FRAGMENTS = ("conventional.frag", "folds.frag", "corrected.frag", "corrected.frag")
-_BAR_FRAGMENTS = ("velocity_bar.frag", "fold_bar.frag", "velocity_bar.frag", "velocity_bar.frag")
+_FRAGMENTS = ("conventional.frag", "folds.frag", *(("corrected.frag",) * 3))
+_BAR_FRAGMENTS = ("velocity_bar.frag", "fold_bar.frag", *(("velocity_bar.frag",) * 3))
 # Powers of the true picture, beyond any threshold: shown inside the vessels, and not outside.
 _SHOWN_DB, _HIDDEN_DB = 1e3, -1e3
 HATCH_PX = 7.0
@@ -43,7 +44,13 @@ _DISTURBED = 0.2, 0.8
 _LARGEST_BANDWIDTH = np.float32(0.99)
 # What the shaders are told of the maps that show more than velocity.
 _MODES = {VARIANCE: "#define SHOWS_VARIANCE\n", POWER: "#define SHOWS_POWER\n"}
-_POLAR_COLUMNS = 64
+# Where a pixel is on each grid, by its kind (`place.glsl`).
+_INDEX = {
+    ("bmode", "parallel"): "v_bmode_index",
+    ("bmode", "polar"): "polar_index(v_position_m, u_bmode_lattice, u_bmode_origin)",
+    ("colour", "parallel"): "v_mesh_index",
+    ("colour", "polar"): "polar_index(v_position_m, u_colour_lattice, u_colour_origin)",
+}
 
 
 class RenderError(RuntimeError):
@@ -86,8 +93,8 @@ class Look:
     Attributes
     ----------
     display : DisplaySettings
-    power_db : float
-        Doppler power from which colour is shown.
+    powers_db : tuple of float
+        Doppler power from which colour is shown, at each place.
     panels : tuple of int
         What each place shows.
     limits : tuple of (low, high)
@@ -96,26 +103,10 @@ class Look:
     """
 
     display: DisplaySettings
-    power_db: float
+    powers_db: tuple[float, ...]
     panels: tuple[int, ...]
     limits: tuple[tuple[float, float], ...]
     stale: bool
-
-
-def grid_mesh(grid: ImageGrid) -> NDArray[np.float32]:
-    """Make a triangle strip over a grid, as (row, column) indices.
-
-    It reaches half a sample beyond the outermost ones. A parallel grid is one quad. A polar grid
-    is cut along its lines, finely enough that a chord is within a fraction of a pixel of its arc.
-
-    Returns
-    -------
-    (n, 2) float32
-    """
-    n = _POLAR_COLUMNS if grid.kind == "polar" else 1
-    columns = np.repeat(np.linspace(-0.5, grid.n_lines - 0.5, n + 1), 2)
-    rows = np.tile([-0.5, grid.n_depths - 0.5], n + 1)
-    return np.stack([rows, columns], axis=1).astype(np.float32)
 
 
 def _state(frame: DopplerFrame) -> NDArray[np.uint8]:
@@ -160,6 +151,13 @@ class Painter:
         self._tgc_db: tuple[float, ...] | None = None
         self._truth = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
         self._truth_of: DopplerFrame | None = None
+        self._kept = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
+        self._kept_bmode_db = gloo.Texture2D(
+            (2, 2, 1), internalformat="r32f", interpolation="linear"
+        )
+        self._kept_of: DopplerFrame | None = None
+        # With which gains its B-mode was sent, and whether with the bandwidth.
+        self._kept_as: tuple[tuple[float, ...], bool] | None = None
         self._velocity_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
         # The true velocity is velocity, whatever the others show.
         self._truth_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
@@ -175,6 +173,9 @@ class Painter:
         self._has_bandwidth = False
         self._grids: tuple[ImageGrid, ImageGrid] | None = None
         self._meshes: tuple[Any, ...] = ()
+        self._flow_mesh: Any = None
+        # Frame and power that it was made for.
+        self._reach: tuple[DopplerFrame, float] | None = None
         self._made: dict[tuple[str, ...], tuple[Program, ...]] = {}
         # B-mode and the panels, and the bars of the panels, for the grids and the map in use.
         self._pictures: tuple[Program, ...] = ()
@@ -191,8 +192,15 @@ class Painter:
             self._grids, self._pictures = grids, ()
             self._packed = np.zeros((*frame.acquisition.colour_grid.shape, 4), np.float32)
             self._meshes = tuple(gloo.VertexBuffer(grid_mesh(grid)) for grid in grids)
+            nowhere = flow_mesh(grids[1], frame.power_db, np.inf)
+            self._flow_mesh, self._reach = gloo.VertexBuffer(nowhere), None
         self._frame, self._bmode, self._tgc_db = frame, frame.bmode_db, None
-        velocity, power_db, corrected, state = np.moveaxis(self._packed, -1, 0)
+        self._pack(frame, self._packed)
+        self._flow.set_data(self._packed)
+
+    def _pack(self, frame: DopplerFrame, packed: NDArray[np.float32]) -> None:
+        """Lay the planes of flow into the channels of a texture."""
+        velocity, power_db, corrected, state = np.moveaxis(packed, -1, 0)
         np.multiply(frame.velocity_m_s, np.float32(1 / frame.nyquist_velocity_m_s), out=velocity)
         power_db[...] = frame.power_db
         np.multiply(frame.fold, np.float32(2), out=corrected)
@@ -200,7 +208,21 @@ class Painter:
         state[...] = _state(frame)
         if self._has_bandwidth:
             state += np.minimum(frame.bandwidth, _LARGEST_BANDWIDTH)
-        self._flow.set_data(self._packed)
+
+    def upload_kept(self, frame: DopplerFrame) -> None:
+        """Have another frame on the grids of the one that has been uploaded, beside it."""
+        if frame is not self._kept_of:
+            self._kept_of, self._kept_as = frame, None
+
+    def _send_kept(self, tgc_db: tuple[float, ...]) -> None:
+        """Send the other frame, if it has not been sent so."""
+        frame, wanted = self._kept_of, (tgc_db, self._has_bandwidth)
+        if frame is not None and self._kept_as != wanted:
+            self._kept_as = wanted
+            packed = np.empty_like(self._packed)
+            self._pack(frame, packed)
+            self._kept.set_data(packed)
+            self._kept_bmode_db.set_data(_amplified(frame.bmode_db, tgc_db)[..., None])
 
     def upload_truth(self, frame: DopplerFrame) -> None:
         """Send the true velocity, once, of a frame that has been uploaded and has one."""
@@ -219,7 +241,7 @@ class Painter:
         bmode_grid, colour_grid = self._grids
         kinds = bmode_grid.kind, colour_grid.kind
         # The true velocity is shown as velocity.
-        modes = mode, mode, mode, ""
+        modes = mode, mode, mode, "", mode
         if (*kinds, mode) not in self._made:
             self._made[*kinds, mode] = (
                 self._picture_program("bmode.frag", *kinds, ""),
@@ -238,10 +260,14 @@ class Painter:
             self._made[mode,][TRUTH].set(u_velocity_map=self._truth_map)
         self._pictures, self._bars = self._made[*kinds, mode], self._made[mode,]
         grid_uniforms = _grid_uniforms("bmode", bmode_grid) | _grid_uniforms("colour", colour_grid)
-        self._pictures[-1].set(u_flow=self._truth, u_velocity_map=self._truth_map)
+        _, *colour = self._pictures
+        colour[TRUTH].set(u_flow=self._truth, u_velocity_map=self._truth_map)
+        colour[KEPT].set(u_flow=self._kept, u_bmode_db=self._kept_bmode_db)
         for i, program in enumerate(self._pictures):
             own = min(i, 1)
-            program.set(a_index=self._meshes[own], **grid_uniforms)
+            has_own_flow = i - 1 in (TRUTH, KEPT)
+            mesh = self._meshes[own] if i == 0 or has_own_flow else self._flow_mesh
+            program.set(a_index=mesh, **grid_uniforms)
             program.set(**_grid_uniforms("mesh", self._grids[own]))
 
     def _picture_program(
@@ -250,8 +276,8 @@ class Painter:
         mesh_kind = bmode_kind if fragment == "bmode.frag" else colour_kind
         header = (
             f"#define mesh_position_m {mesh_kind}_position_m\n"
-            f"#define bmode_index {bmode_kind}_index\n"
-            f"#define colour_index {colour_kind}_index\n"
+            f"#define BMODE_INDEX {_INDEX['bmode', bmode_kind]}\n"
+            f"#define COLOUR_INDEX {_INDEX['colour', colour_kind]}\n"
         )
         program = Program("picture.vert", fragment, header + mode)
         program.set(**self._textures)
@@ -289,10 +315,12 @@ class Painter:
         gloo.set_state(blend=False, depth_test=False, cull_face=False)
         gloo.clear(color=(0, 0, 0, 1), depth=False)
         if look is not None:
+            self._cover_flow(look)
             self._set_look(look, view, pixel_scale)
             bmode, *colour = self._pictures
             for place, panel in enumerate(look.panels):
                 viewport(view.picture_rect(place))
+                bmode.set(u_bmode_db=self._kept_bmode_db if panel == KEPT else self._bmode_db)
                 bmode.draw("triangle_strip")
                 colour[panel].draw("triangle_strip")
                 viewport(view.bar_rect(place))
@@ -322,6 +350,22 @@ class Painter:
         gloo.set_state(blend=True, blend_func=("one", "one_minus_src_alpha", "zero", "one"))
         self._cover.draw()
 
+    def _cover_flow(self, look: Look) -> None:
+        """Let the mesh reach where the frame has colour to show."""
+        frame = self._frame
+        powers_db = (
+            power_db
+            for panel, power_db in zip(look.panels, look.powers_db, strict=True)
+            if panel not in (TRUTH, KEPT)
+        )
+        least_db = min(powers_db, default=None)
+        if frame is None or least_db is None:
+            return
+        if self._reach is None or self._reach[0] is not frame or self._reach[1] != least_db:
+            self._reach = frame, least_db
+            grid = frame.acquisition.colour_grid
+            self._flow_mesh.set_data(flow_mesh(grid, frame.power_db, least_db))
+
     def _set_look(self, look: Look, view: View, pixel_scale: float) -> None:
         """Bring the uniforms up to date."""
         display = look.display
@@ -340,9 +384,12 @@ class Painter:
             self._tgc_db = display.tgc_db
             # Here and not for every pixel: a tenth of what a software rasteriser does.
             self._bmode_db.set_data(_amplified(self._bmode, display.tgc_db)[..., None])
+        if KEPT in look.panels:
+            self._send_kept(display.tgc_db)
         interpolation = "linear" if display.interpolate else "nearest"
-        if self._bmode_db.interpolation != interpolation:
-            self._bmode_db.interpolation = interpolation
+        for texture in (self._bmode_db, self._kept_bmode_db):
+            if texture.interpolation != interpolation:
+                texture.interpolation = interpolation
         picture, scale = view.picture_rect(0), view.pixels_per_m
         values: dict[str, Any] = {
             "u_window": (
@@ -351,7 +398,6 @@ class Painter:
                 -2 * scale / picture.height,
             ),
             "u_grey": (display.bmode_gain_db, 1 / display.bmode_dynamic_range_db),
-            "u_power_db": look.power_db,
             "u_priority": display.write_priority,
             "u_opacity": display.overlay_opacity,
             "u_interpolate": float(display.interpolate),
@@ -365,6 +411,6 @@ class Painter:
         bmode, *colour = self._pictures
         bmode.set(**values)
         for place, panel in enumerate(look.panels):
-            values["u_limits"] = look.limits[place]
+            values["u_limits"], values["u_power_db"] = look.limits[place], look.powers_db[place]
             colour[panel].set(**values)
             self._bars[panel].set(**values)

@@ -83,11 +83,16 @@ def _write_foot(painter: QPainter) -> None:
         right -= 16.0
 
 
-def _grey(spectra: Spectra) -> QImage:
+def grey_levels(spectra: Spectra) -> NDArray[np.uint8]:
+    """Brightness of spectra over their noise, (n_bins, n_columns), the lowest velocity first."""
     floor_db = 10.0 * np.log10(max(spectra.noise_floor(), 1e-37))
     level = bmode.to_db(spectra.power, float(floor_db)) / _RANGE_DB
-    grey = np.clip(255.0 * level, 0.0, 255.0).astype(np.uint8).T[::-1]
-    held = np.ascontiguousarray(grey)
+    levels: NDArray[np.uint8] = np.clip(255.0 * level, 0.0, 255.0).astype(np.uint8).T
+    return levels
+
+
+def _grey(spectra: Spectra) -> QImage:
+    held = np.ascontiguousarray(grey_levels(spectra)[::-1])
     image = QImage(
         held.data, held.shape[1], held.shape[0], held.shape[1], QImage.Format.Format_Grayscale8
     )

@@ -17,9 +17,10 @@ Colour = tuple[float, float, float, float]
 
 OUTLINE: Colour = (0.88, 0.90, 0.93, 0.60)
 CURSOR: Colour = (0.95, 0.96, 0.98, 0.55)
-RULER: Colour = (0.62, 0.65, 0.70, 0.85)
+RULER: Colour = (0.63, 0.65, 0.68, 0.85)
 ACCENT: Colour = (0.24, 0.80, 0.70, 1.0)
 FRAME: Colour = (0.24, 0.26, 0.30, 1.0)
+HAND: Colour = (1.0, 0.56, 0.96, 1.0)
 CAUTION: Colour = (0.94, 0.71, 0.16, 1.0)
 
 VERTEX = np.dtype(
@@ -34,6 +35,7 @@ VERTEX = np.dtype(
 _RIM_PX = 1.0
 _CURSOR_GAP_PX = 6.0
 _ARC_POINTS = 65
+_MIDDLE_TICK_PX = 10
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ def picture_strokes(
     for tick in view.depth_ticks():
         y = _crisp(tick.y_px - picture.y)
         strokes.append(Stroke(((0, y), (6 if tick.text else 3, y)), RULER))
+    strokes += _lateral_ruler(view)
     strokes.append(Stroke(_pixels(view, *outline_points_m(colour_grid)), OUTLINE))
     # Probe mark: where the first line of the picture leaves the probe.
     ((x, y),) = _pixels(view, *bmode_grid.positions_m(np.zeros(1), np.zeros(1)))
@@ -152,6 +155,19 @@ def picture_strokes(
             Stroke(((x, 0), (x, y - _CURSOR_GAP_PX)), CURSOR),
             Stroke(((x, y + _CURSOR_GAP_PX), (x, bottom)), CURSOR),
         ]
+    return strokes
+
+
+def _lateral_ruler(view: View) -> list[Stroke]:
+    """Mark millimetres under each picture, or over its lower end where there is no room."""
+    steps = view.lateral_steps()
+    x_m, z_m = np.array([x_m for _, x_m in steps]), np.full(len(steps), view.extent_m[3])
+    height = view.picture_rect(0).height
+    strokes = []
+    for (number, _), (x_px, end_px) in zip(steps, _pixels(view, x_m, z_m), strict=True):
+        length = _MIDDLE_TICK_PX if number == 0 else 3 if number % 2 else 6
+        x, y = _crisp(x_px), min(end_px + 1.0, height - length)
+        strokes.append(Stroke(((x, y), (x, y + length)), RULER))
     return strokes
 
 

@@ -20,6 +20,7 @@ from PySide6.QtGui import (
     QWindow,
 )
 from PySide6.QtOpenGL import QOpenGLFramebufferObject
+from vispy.gloo import gl
 from vispy.gloo.context import FakeCanvas, set_current_canvas
 
 from .painter import RenderError
@@ -112,6 +113,9 @@ class DrawingWindow(QWindow):
         if self.isExposed():
             self.make_current(self)
             self._draw()
+            # Software OpenGL rasterises when it is waited for: here, the other threads go on
+            # meanwhile; inside Qt's call they could not.
+            gl.glFinish()
             self._context.swapBuffers(self)
             self._swapped()
 

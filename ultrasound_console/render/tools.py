@@ -68,5 +68,8 @@ class Tool:
         del touch
         return None
 
+    def remove(self) -> None:
+        """Take away what is selected."""
+
     def leave(self) -> None:
         """Take it that the pointer is beside the pictures now."""

@@ -222,14 +222,19 @@ class View:
             picture.y + 0.5 * picture.height + (z_m - center_z_m) * self.pixels_per_m,
         )
 
-    def depth_ticks(self) -> tuple[Tick, ...]:
-        """Return the depth ruler's marks: labelled ones in mm, and plain ones between them."""
-        *_, z_min, z_max = self.window_m
+    @property
+    def _tick_step_mm(self) -> float:
+        """Distance between labelled marks of both rulers."""
         pixels_per_mm = self.pixels_per_m * 1e-3
-        step_mm = next(
+        return next(
             (step for step in _TICK_STEPS_MM if step * pixels_per_mm >= _LABEL_DISTANCE_PX),
             _TICK_STEPS_MM[-1],
         )
+
+    def depth_ticks(self) -> tuple[Tick, ...]:
+        """Return the depth ruler's marks: labelled ones in mm, and plain ones between them."""
+        *_, z_min, z_max = self.window_m
+        step_mm = self._tick_step_mm
         decimals = 1 if step_mm < 1 else 0
         first = max(0, math.ceil(z_min * 1e3 / step_mm * 2 - 1e-6))
         last = math.floor(min(z_max, self.extent_m[3]) * 1e3 / step_mm * 2 + 1e-6)
@@ -239,6 +244,17 @@ class View:
             text = f"{z_mm:.{decimals}f}" if half_step % 2 == 0 else ""
             ticks.append(Tick(self.pixel(0, 0.0, z_mm * 1e-3)[1], text))
         return tuple(ticks)
+
+    def lateral_steps(self) -> tuple[tuple[int, float], ...]:
+        """Return the marks along the probe: half steps from its middle, and their x in metres.
+
+        They are as far apart as those of the depth ruler, whose labels tell how far that is.
+        """
+        x_min, x_max, *_ = self.window_m
+        half_m = 0.5e-3 * self._tick_step_mm
+        first = math.ceil(max(x_min, self.extent_m[0]) / half_m - 1e-6)
+        last = math.floor(min(x_max, self.extent_m[1]) / half_m + 1e-6)
+        return tuple((number, number * half_m) for number in range(first, last + 1))
 
     # Changes: each returns another view
 

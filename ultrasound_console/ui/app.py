@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..assets import AssetError
+from ..config import config_folder
 from ..declared import Value
 from ..doctor import check_display, check_libraries
-from ..presets import Memory, config_folder
+from ..presets import Memory
+from ..recent import Recent
 from ..segment import Segmenter
 from ..store import SettingsStore
 
@@ -37,6 +39,9 @@ _log = logging.getLogger(__name__)
 CANNOT_START = 1
 BAD_INPUT = 2
 FIRST_PICTURE_WITHIN_S = 180.0
+# Between two kernels a worker needs the interpreter for a moment: it does not wait long for the
+# screen's thread to give it up.
+_SWITCH_INTERVAL_S = 0.5e-3
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class RunOptions:
 
     Attributes
     ----------
-    source : str
-        A file or ``simulated:NAME``.
+    source : str or None
+        A file or ``simulated:NAME``; None lets the user choose on the start page.
     changes : mapping
         Settings to put in force, by name.
     size : tuple of int
@@ -61,7 +66,7 @@ class RunOptions:
         Start with the settings of a first start, and remember none of this run.
     """
 
-    source: str
+    source: str | None
     changes: Mapping[str, Value]
     size: tuple[int, int] = (1280, 720)
     seconds: float | None = None
@@ -88,6 +93,7 @@ def run_console(options: RunOptions) -> int:
         0; 1 when no window can be opened here, or no picture came in time; 2 when the source or the
         model cannot be opened or a file cannot be written; 130 after an interrupt.
     """
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     store = SettingsStore()
     store.change(**options.changes)
     store.commit()
@@ -100,8 +106,8 @@ def run_console(options: RunOptions) -> int:
         load_segmenter = lambda: own  # noqa: E731
     try:
         application = start_application()
-        memory = None if options.fresh else Memory(config_folder() / "sources.toml")
-        window = _window(application, store, load_segmenter, memory)
+        folder = None if options.fresh else config_folder()
+        window = _window(application, store, load_segmenter, folder)
     except CannotStartError as error:
         return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
     return _Run(options, window).until_closed(application)
@@ -121,7 +127,10 @@ class _Run:
         window.closing.connect(self._on_closing)
         window.resize(*options.size)
         window.show()
-        window.open_source(options.source, prf_hz=_number(options.changes.get("prf_hz")))
+        if options.source is None:
+            window.show_start_page()
+        else:
+            window.open_source(options.source, prf_hz=_number(options.changes.get("prf_hz")))
 
     def until_closed(self, application: QApplication) -> int:
         from PySide6.QtCore import QEvent, Qt, QTimer
@@ -169,9 +178,13 @@ class _Run:
             for setting, value in self._options.changes.items():
                 self._window.change(setting, value)
             self._window.store.commit()
+        why_not = self._window.store.current.processing.why_no_network
+        if self._options.model is not None and why_not:
+            name = self._options.model.name
+            self._window.message.say(f"the network {name} is not used: {why_not}", stays=True)
 
     def _on_refused(self, text: str) -> None:
-        if not self._ever_opened:
+        if not self._ever_opened and self._options.source is not None:
             self._exit_code = _complain(text, BAD_INPUT)
             self._window.close()
 
@@ -263,16 +276,23 @@ def _window(
     application: QApplication,
     store: SettingsStore,
     load_segmenter: Callable[[], Segmenter],
-    memory: Memory | None,
+    folder: Path | None,
 ) -> MainWindow:
-    """Make the window."""
+    """Make the window; it remembers in a folder, or nothing."""
     from ..render.painter import RenderError
     from . import theme
     from .window import MainWindow
 
     theme.apply(application)
     try:
-        return MainWindow(store, load_segmenter, memory=memory)
+        if folder is None:
+            return MainWindow(store, load_segmenter)
+        return MainWindow(
+            store,
+            load_segmenter,
+            memory=Memory(folder / "sources.toml"),
+            recent=Recent(folder / "recent.toml"),
+        )
     except RenderError as error:
         raise CannotStartError(str(error)) from error
 

@@ -12,15 +12,16 @@ from ..cine import LoopFrame
 from ..frames import DopplerFrame
 from ..settings import ProcessingSettings
 from . import theme
-from .cine_slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider, largest
+from .cine_slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
 from .loop import next_of, peak_aliasing, peak_systoles, stretch
 from .player import Player
+from .readout import speed_text
 from .transport import BarButton, end_icon, pause_icon, play_icon, step_icon
 
 HEIGHT_PX = 64
 _BUTTON_PX = (34, 25)
 _FREEZE_PX = (104, 54)
-_LEGEND_PX = 96
+_LEGEND_PX = 118
 _GAP_PX = 4
 
 FREEZE_TEXT = "Freeze"
@@ -287,6 +288,7 @@ class CineBar(QWidget):
         frame: DopplerFrame | None,
         loop: tuple[LoopFrame, ...],
         processing: ProcessingSettings,
+        angle_rad: float = 0.0,
     ) -> None:
         """Tell which frame is on screen, of how many, and what the others hold.
 
@@ -297,15 +299,14 @@ class CineBar(QWidget):
             Frames held.
         processing : ProcessingSettings
             In force.
+        angle_rad : float
+            Between beam and vessel, that speeds are written for.
         """
         self.slider.set_loop(loop, processing if self._frozen else None)
         self.slider.set_shown(None if frame is None else frame.index)
-        self.buttons["rerun"].setEnabled(
-            self._frozen
-            and (
-                self._rerun_share is not None or any(held.processing != processing for held in loop)
-            )
-        )
+        figures = self.slider.figures
+        can_rerun = self._rerun_share is not None or bool(figures.outdated.any())
+        self.buttons["rerun"].setEnabled(self._frozen and can_rerun)
         place = self.slider.place_of(self.slider.shown)
         of_loop = "" if place is None else f"{place + 1} of {len(loop)}   "
         position = "" if frame is None else f"frame {frame.index}   {frame.time_s:.3f} s"
@@ -315,13 +316,13 @@ class CineBar(QWidget):
             self.mean_speed.setText("")
         else:
             self.aliased.setText(f"aliased {100 * loop[place].aliased_share:.0f} %")
-            self.mean_speed.setText(f"mean {100 * loop[place].mean_speed_m_s:.1f} cm/s")
-        share, speed_m_s = largest(loop)
+            self.mean_speed.setText(f"mean {speed_text(loop[place].mean_speed_m_s, angle_rad)}")
+        share, speed_m_s = figures.largest_aliased_share, figures.largest_speed_m_s
         self.buttons["peak_aliasing"].setEnabled(self._frozen and share > 0.0)
         self.buttons["peak_systole"].setEnabled(self._frozen and speed_m_s > 0.0)
         self.slider.setToolTip(
             f"Bars: aliased share, up to {100 * share:.0f} %. "
-            f"Line: mean speed, up to {100 * speed_m_s:.1f} cm/s."
+            f"Line: mean speed, up to {speed_text(speed_m_s, angle_rad)}."
             + ("" if self._frozen else f"<br>{FREEZE_FIRST}")
         )
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
 
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
+    QImage,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QPixmap,
-    QPolygonF,
     QResizeEvent,
     QWheelEvent,
 )
@@ -21,6 +21,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from ..cine import LoopFrame
 from ..settings import ProcessingSettings
 from . import theme
+from .loop import Figures
+from .strip import strip_picture
 
 ALIASED_COLOUR = theme.WARNING
 SPEED_COLOUR = theme.COLD
@@ -31,11 +33,9 @@ _STRIP_TOP_PX = 20
 _PAD_PX = 8
 _WHEEL_NOTCH = 120
 _FLAG_PX = 5
-# What reaches the top at least: noise stays low.
-_LEAST_ALIASED_SHARE = 0.05
-_LEAST_SPEED_M_S = 0.05
-_OLD_OPACITY = 0.35
 _LEFT_OUT_OPACITY = 150
+# While live, nobody sees the strip move a pixel at a time.
+_LIVE_STRIP_MS = 1000
 
 
 class CineSlider(QWidget):
@@ -60,11 +60,13 @@ class CineSlider(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumWidth(120)
         self._loop: tuple[LoopFrame, ...] = ()
-        self._places: dict[int, int] = {}
         self._processing: ProcessingSettings | None = None
         self._shown: int | None = None
         self._range: tuple[int | None, int | None] = (None, None)
+        self._figures = Figures.of(())
         self._strip: QPixmap | None = None
+        self._redraw = QTimer(self, singleShot=True, interval=_LIVE_STRIP_MS)
+        self._redraw.timeout.connect(self._follow_loop)
 
     @property
     def shown(self) -> int | None:
@@ -75,6 +77,11 @@ class CineSlider(QWidget):
     def loop(self) -> tuple[LoopFrame, ...]:
         """Frames held, oldest first."""
         return self._loop
+
+    @property
+    def figures(self) -> Figures:
+        """What the frames of the strip hold; while live, of up to a second ago."""
+        return self._figures
 
     @property
     def range(self) -> tuple[int | None, int | None]:
@@ -97,12 +104,22 @@ class CineSlider(QWidget):
         loop : tuple of LoopFrame
             Oldest first.
         processing : ProcessingSettings, optional
-            In force: frames that others made are pale.
+            In force: frames that others made are pale. None while the loop grows: the strip then
+            follows once a second.
         """
         if loop == self._loop and processing == self._processing:
             return
+        grows = bool(loop and self._loop) and processing is None and self._processing is None
         self._loop, self._processing = loop, processing
-        self._places = {frame.index: place for place, frame in enumerate(loop)}
+        if not grows:
+            self._follow_loop()
+        elif not self._redraw.isActive():
+            self._redraw.start()
+
+    def _follow_loop(self) -> None:
+        """Draw the strip anew."""
+        self._redraw.stop()
+        self._figures = Figures.of(self._loop, self._processing)
         self._strip = None
         self.update()
 
@@ -120,7 +137,11 @@ class CineSlider(QWidget):
 
     def place_of(self, index: int | None) -> int | None:
         """Place of a frame in the loop, from 0; None when it is not held."""
-        return None if index is None else self._places.get(index)
+        if index is None:
+            return None
+        place = bisect.bisect_left(self._loop, index, key=lambda frame: frame.index)
+        is_held = place < len(self._loop) and self._loop[place].index == index
+        return place if is_held else None
 
     def step(self, n: int) -> None:
         """Address a frame some places further."""
@@ -217,42 +238,24 @@ class CineSlider(QWidget):
         ground = QRectF(0, _STRIP_TOP_PX, self.width(), self.height() - _STRIP_TOP_PX)
         painter.fillRect(ground, QColor(theme.GROUND))
         if self._loop:
-            self._draw_bars(painter)
-            self._draw_line(painter)
+            self._draw_figures(painter, ground, scale)
         painter.end()
         return pixmap
 
-    def _y_px(self, share: float) -> float:
-        return self.height() - share * (self.height() - _STRIP_TOP_PX - 2)
-
-    def _draw_bars(self, painter: QPainter) -> None:
-        most = max(_LEAST_ALIASED_SHARE, largest(self._loop)[0])
-        width_px = (self.width() - 2 * _PAD_PX) / max(1, len(self._loop) - 1)
-        now, old = QColor(ALIASED_COLOUR), QColor(ALIASED_COLOUR)
-        old.setAlphaF(_OLD_OPACITY)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
-        for place, frame in enumerate(self._loop):
-            is_old = self._processing is not None and frame.processing != self._processing
-            # From edge to edge: rounded by itself, a bar would leave gaps or cover its neighbour.
-            left_px, right_px = (round(self.x_px(place) + side * width_px) for side in (-0.5, 0.5))
-            top_px = round(self._y_px(frame.aliased_share / most))
-            bar = QRectF(left_px, top_px, right_px - left_px, self.height() - top_px)
-            painter.fillRect(bar, old if is_old else now)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-
-    def _draw_line(self, painter: QPainter) -> None:
-        fastest_m_s = max(_LEAST_SPEED_M_S, largest(self._loop)[1])
-        places = (
-            QPointF(self.x_px(place), self._y_px(frame.mean_speed_m_s / fastest_m_s))
-            for place, frame in enumerate(self._loop)
+    def _draw_figures(self, painter: QPainter, ground: QRectF, scale: float) -> None:
+        shape = round(ground.height() * scale), round(ground.width() * scale)
+        rgb = strip_picture(
+            self._figures,
+            shape,
+            _PAD_PX * scale,
+            scale,
+            ground=_rgb(theme.GROUND),
+            bars=_rgb(ALIASED_COLOUR),
+            line=_rgb(SPEED_COLOUR),
         )
-        line = QPolygonF(list(places))
-        # Dark beside it, so that it is seen on the bars as well.
-        for colour, line_px in ((theme.GROUND, 4.0), (SPEED_COLOUR, 1.6)):
-            pen = QPen(QColor(colour), line_px)
-            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-            painter.setPen(pen)
-            painter.drawPolyline(line)
+        rgb_888 = QImage.Format.Format_RGB888
+        image = QImage(rgb.data, shape[1], shape[0], rgb.strides[0], rgb_888)
+        painter.drawImage(ground, image)
 
     def _paint_range(self, painter: QPainter) -> None:
         first, last = self._range_places()
@@ -270,9 +273,6 @@ class CineSlider(QWidget):
                 painter.drawLine(QPointF(x_px, y_px), QPointF(x_px - direction * _FLAG_PX, y_px))
 
 
-def largest(loop: Sequence[LoopFrame]) -> tuple[float, float]:
-    """Largest aliased share, and largest mean speed in m/s."""
-    return (
-        max((frame.aliased_share for frame in loop), default=0.0),
-        max((frame.mean_speed_m_s for frame in loop), default=0.0),
-    )
+def _rgb(colour: str) -> tuple[int, int, int]:
+    given = QColor(colour)
+    return given.red(), given.green(), given.blue()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..flow_states import FLOW_STATES
+from ..record.content import Content
 from ..settings.display import DUAL, TRIPLE
 from ..sources import source_names
-from . import flow_switch
+from . import ab, engineer, exporting, flow_switch, plots, recorder
 from .actions import Command, FilledWhenOpened, Group
+from .annotations import CLEAR_KEYS as CLEAR_NOTES_KEYS
+from .correcting import ACCEPT_KEY, SAVE_KEY
 from .presets import SAVE_KEYS
 
 if TYPE_CHECKING:
@@ -20,13 +24,30 @@ _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 def groups(window: MainWindow) -> tuple[Group, ...]:
     """Everything that can be asked for by menu or key."""
-    cine, tools = window.cine, window.tools
+    cine, tools, correcting = window.cine, window.tools, window.correcting
+    regions, keys = window.regions, window.lines.keys
+    recording = window.recording
     scenes = FilledWhenOpened("Simulated", window, source_names, window.open_source)
     return (
         Group(
             "Sources",
-            (Command(f"Open a recording {_ELLIPSIS}", "Ctrl+O", window.choose_file),),
+            (
+                Command("Start page", "Ctrl+Home", window.show_start_page),
+                Command(f"Open a recording {_ELLIPSIS}", "Ctrl+O", window.choose_file),
+                Command(
+                    f"Export measurements {_ELLIPSIS}", exporting.KEYS, window.measurements.ask
+                ),
+            ),
             (scenes,),
+        ),
+        Group(
+            "Recording",
+            (
+                Command("Record, or stop", recorder.RECORD_KEYS, recording.toggle),
+                Command("Record beamformed samples", "", partial(recording.toggle, Content.IQ)),
+                Command("Save the loop, in to out", recorder.SAVE_KEYS, recording.save_loop),
+                Command(f"Folder for recordings {_ELLIPSIS}", "", recording.choose_folder),
+            ),
         ),
         Group(
             "Settings",
@@ -55,13 +76,72 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 Command("Swap the panels", "X", window.swap_panels),
                 Command("Next colour map", "M", window.next_colour_map),
                 Command("Fit the picture", "Ctrl+0", window.canvas.reset_view),
+                Command("Plots under the pictures", plots.KEY, window.plots.toggle),
             ),
         ),
         Group(
             "Tools",
-            tuple(
-                Command(entry.tooltip, entry.key, partial(tools.choose, entry.name))
-                for entry in tools.entries
+            (
+                *(
+                    Command(entry.tooltip, entry.key, partial(tools.choose, entry.name))
+                    for entry in tools.entries
+                ),
+                Command("Remove what is selected", "Del", tools.remove),
+                Command("Remove all notes", CLEAR_NOTES_KEYS, window.annotations.clear),
+                Command("No angle correction", "Shift+G", lambda: window.apply({"angle_rad": 0.0})),
+            ),
+        ),
+        Group(
+            "Region or line",
+            (
+                Command("Region or line in the vessel", "Ins", _either(keys.add, regions.add)),
+                Command("Next region", "N", regions.select_next, in_menu=False),
+                *(
+                    Command(f"Region or line {what}", key, act, in_menu=False)
+                    for what, key, act in (
+                        ("to the left", "Ctrl+Left", _either(keys.move, regions.move, -1, 0)),
+                        ("to the right", "Ctrl+Right", _either(keys.move, regions.move, 1, 0)),
+                        ("up", "Ctrl+Up", _either(keys.move, regions.move, 0, -1)),
+                        ("down", "Ctrl+Down", _either(keys.move, regions.move, 0, 1)),
+                        (
+                            "shorter",
+                            "Ctrl+Shift+Left",
+                            _either(keys.stretch, regions.stretch, -1, 0),
+                        ),
+                        (
+                            "longer",
+                            "Ctrl+Shift+Right",
+                            _either(keys.stretch, regions.stretch, 1, 0),
+                        ),
+                        ("wider", "Ctrl+Shift+Up", _either(keys.stretch, regions.stretch, 0, 1)),
+                        (
+                            "narrower",
+                            "Ctrl+Shift+Down",
+                            _either(keys.stretch, regions.stretch, 0, -1),
+                        ),
+                        ("turned back", "Ctrl+PgUp", _either(keys.turn, regions.turn, -1)),
+                        ("turned", "Ctrl+PgDown", _either(keys.turn, regions.turn, 1)),
+                    )
+                ),
+            ),
+        ),
+        Group(
+            "Correct by hand",
+            (
+                Command("All folds are right", ACCEPT_KEY, correcting.accept),
+                Command("Save label", SAVE_KEY, correcting.save),
+                Command(f"Folder for labels {_ELLIPSIS}", "", correcting.choose_folder),
+                Command(
+                    "One fold more",
+                    "+",
+                    partial(correcting.step, 1),
+                    in_menu=False,
+                    more_keys=("=",),
+                ),
+                Command("One fold less", "-", partial(correcting.step, -1), in_menu=False),
+                Command("Select all flow", "Ctrl+A", correcting.select_all, in_menu=False),
+                Command("Larger brush", "]", partial(correcting.resize_brush, 1), in_menu=False),
+                Command("Smaller brush", "[", partial(correcting.resize_brush, -1), in_menu=False),
             ),
         ),
         Group(
@@ -80,6 +160,9 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 Command("Peak systole", "S", cine.to_peak_systole, in_menu=False),
                 Command("Most aliasing", "A", cine.to_peak_aliasing, in_menu=False),
                 Command("Process the loop again", "Ctrl+R", cine.toggle_rerun, in_menu=False),
+                Command("Keep as A; hold J to see A", ab.KEEP_KEY, window.ab.keep),
+                Command("A and B side by side", ab.BESIDE_KEY, window.ab.toggle_beside),
+                Command("Keep A no longer", ab.END_KEY, window.ab.end),
             ),
         ),
         Group(
@@ -87,9 +170,22 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
             (
                 Command("More controls", "F9", window.toggle_controls),
                 Command("Full screen", "F11", window.toggle_full_screen),
+                Command(
+                    "For engineers",
+                    engineer.KEYS,
+                    window.engineer.toggle,
+                    more_keys=(engineer.MORE_KEYS,),
+                ),
                 Command("Menu", "F10", window.top.menu_button.showMenu, in_menu=False),
                 Command("Keys and mouse", "F1", window.sheet.toggle),
                 Command("Quit", "Ctrl+Q", window.close),
             ),
         ),
     )
+
+
+def _either(
+    one: Callable[..., bool], other: Callable[..., object], *steps: int
+) -> Callable[[], object]:
+    """Do one thing or, where that says that it was not asked, another."""
+    return lambda: one(*steps) or other(*steps)

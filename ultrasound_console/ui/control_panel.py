@@ -50,6 +50,10 @@ GROUPS = {
         "ensemble_step",
         "steering_rad",
         "depth_m",
+        "box_left_m",
+        "box_right_m",
+        "box_top_m",
+        "box_bottom_m",
         "frame_rate_hz",
         "probe",
         "transmit_frequency_hz",
@@ -59,6 +63,7 @@ GROUPS = {
         "colour_scale_m_s",
         "baseline",
         "invert",
+        "angle_rad",
         "colour_map",
         "colour_gain_db",
         "wall_filter",
@@ -80,7 +85,7 @@ GROUPS = {
     ),
     "TGC": TGC,
     "Simulate": HEART,
-    "System": ("view", "swap", "compute", "truth"),
+    "System": ("view", "swap", "plots", "auto_freeze_s", "compute", "truth"),
 }
 
 COLUMN_WIDTH_PX = 280
@@ -289,7 +294,7 @@ class ControlPanel(QWidget):
         self.setMaximumWidth(_NO_LIMIT_PX)
         content = QWidget()
         grid = _grid(content, self._n_columns)
-        grid.setContentsMargins(8, 6, 8, 6)
+        grid.setContentsMargins(6, 6, 6, 6)
         grid.addWidget(self.controls["prf_hz"], 0, 0)
         grid.addWidget(self.prf_readout, 1, 0)
         rest = (name for title in _STRIP_ORDER for name in GROUPS[title])
@@ -307,11 +312,15 @@ class ControlPanel(QWidget):
         self.flow.show()
         self.more.show()
         _fill(grid, [*(self.controls[name] for name in names[:n_shown]), buttons], left=1)
-        self._rest = QWidget()
-        rest_grid = _grid(self._rest, self._n_columns)
+        inside = QWidget()
+        inside.setObjectName("controls")
+        rest_grid = _grid(inside, self._n_columns)
         _fill(rest_grid, [self.controls[name] for name in names[n_shown:]], left=0)
         n_rest_rows = math.ceil(max(0, len(names) - n_shown) / self._n_columns)
         rest_grid.addWidget(self._tgc_fold(self._n_columns), n_rest_rows, 0, 1, self._n_columns)
+        self._rest = _scrolled(inside)
+        # In a small window the rest gives way, not the pictures.
+        self._rest.setSizeAdjustPolicy(QScrollArea.SizeAdjustPolicy.AdjustToContents)
         grid.addWidget(self._rest, n_rows, 0, 1, self._n_columns)
         self._show_rest(self.more.isChecked())
         return content
@@ -339,13 +348,7 @@ class ControlPanel(QWidget):
         column.addStretch(1)
         self.more.hide()
         self.more.setParent(self)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(inside)
-        return area
+        return _scrolled(inside)
 
     def _tgc_fold(self, n_columns: int) -> _Fold:
         """Make the gains along depth, folded away unless they are being used."""
@@ -365,10 +368,20 @@ class ControlPanel(QWidget):
         self.more.setText("Fewer" if shown else "More")
 
 
+def _scrolled(inside: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(inside)
+    return area
+
+
 def _grid(holder: QWidget, n_columns: int) -> QGridLayout:
     grid = QGridLayout(holder)
     grid.setContentsMargins(0, 0, 0, 0)
-    grid.setHorizontalSpacing(8)
+    grid.setHorizontalSpacing(6)
     grid.setVerticalSpacing(_SPACING_PX)
     for column in range(n_columns):
         grid.setColumnStretch(column, 1)

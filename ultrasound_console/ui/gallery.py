@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QByteArray
+from PySide6.QtCore import QByteArray, QRect, QSize, Qt
 from PySide6.QtGui import QImage, QImageWriter
 
 from ..export.whole_file import whole_file
@@ -18,7 +19,8 @@ from ..frames import Acquisition, ChannelFrame, DopplerFrame
 from ..pipeline import doppler, form
 from ..render.canvas import PanelCanvas
 from ..segment import Segmenter
-from ..settings import Settings
+from ..settings import DisplaySettings, Settings
+from ..settings.display import ONLY_DEALIASED
 from ..simulation import Scan, Scene, plan
 from ..simulation.flow import Truth
 from ..sources.protocol import SIMULATED
@@ -40,6 +42,12 @@ _NEARLY_ALL_PERCENT = 99.0
 # Frames ahead of the one that is drawn, for the time continuity of the folds.
 _BEFORE = 2
 _COLUMNS = 2
+# Of the pictures on the start page.
+CARD_SIZE_PX = (320, 224)
+CARD_SUFFIX = ".jpg"
+_CARD_QUALITY = 86
+# Depth at the upper edge; the vessels lie below.
+_CARD_FROM_M = 4e-3
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,39 @@ def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture
         canvas.deleteLater()
 
 
+def draw_cards(folder: Path, names: Sequence[str] = SCENES) -> Iterator[Picture]:
+    """Draw the small picture of each scene that the start page shows: the de-aliased flow alone.
+
+    Parameters and errors are those of :func:`draw_gallery`.
+    """
+    scenes, segmenter = [find_scene(name) for name in names], Segmenter()
+    folder.mkdir(parents=True, exist_ok=True)
+    theme.apply(start_application())
+    canvas = PanelCanvas(size=(3 * CARD_SIZE_PX[0], 4 * CARD_SIZE_PX[1]))
+    canvas.set_display(DisplaySettings(view=ONLY_DEALIASED, overlay_opacity=1.0))
+    try:
+        for name, scene in zip(names, scenes, strict=True):
+            frame = frame_at_peak(scene, segmenter)
+            canvas.clear()
+            canvas.set_frame(frame)
+            path = folder / f"{name.replace(':', '-')}{CARD_SUFFIX}"
+            _write(_card(canvas), path, "JPEG", quality=_CARD_QUALITY)
+            yield Picture(name, path, _caption(name, scene, frame))
+    finally:
+        canvas.deleteLater()
+
+
+def _card(canvas: PanelCanvas) -> QImage:
+    """Cut out the depths that hold the flow, over the whole width of the array."""
+    left_m, right_m, *_ = canvas.view.extent_m
+    left_px, top_px = canvas.pixel(0, left_m, _CARD_FROM_M)
+    wide_px = canvas.pixel(0, right_m, _CARD_FROM_M)[0] - left_px
+    high_px = wide_px * CARD_SIZE_PX[1] / CARD_SIZE_PX[0]
+    part = QRect(math.ceil(left_px), round(top_px), math.floor(wide_px) - 1, round(high_px))
+    size = QSize(*CARD_SIZE_PX)
+    return canvas.image().copy(part).scaled(size, mode=Qt.TransformationMode.SmoothTransformation)
+
+
 def frame_at_peak(scene: Scene, segmenter: Segmenter | None = None) -> DopplerFrame:
     """Take the frame at peak systole, at a PRF at which it aliases."""
     settings = Settings().replace(probe=_PROBE)
@@ -160,9 +201,14 @@ def _aliasing_prf_hz(scene: Scene, acquisition: Acquisition) -> float:
 def _save(canvas: PanelCanvas, path: Path) -> None:
     """Write what the canvas and its labels show, in colours of 15 bits: a third of the bytes."""
     image = canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB555)
+    _write(image, path, "PNG")
+
+
+def _write(image: QImage, path: Path, file_format: str, quality: int = -1) -> None:
     with whole_file(path) as part:
-        writer = QImageWriter(str(part), QByteArray(b"PNG"))
+        writer = QImageWriter(str(part), QByteArray(file_format.encode()))
         writer.setCompression(100)
+        writer.setQuality(quality)
         if not writer.write(image):
             raise OSError(errno.EIO, "the picture cannot be written", str(path))
 

@@ -13,19 +13,23 @@ from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 
 from ..frames import DopplerFrame
 from ..render.canvas import TRUTH_WORDS_PX, WORDS_PX, PanelCanvas
-from ..render.painter import CORRECTED, FOLDS, HATCH_PX, UNSURE_BELOW
+from ..render.painter import CORRECTED, FOLDS, HATCH_PX, KEPT, TRUTH, UNSURE_BELOW
 from ..render.view import KEY_PX, RULER_PX, TITLE_PX, Rect, Tick
 from . import theme
 from .readout import badges_of, readout_at, truth_lines
+from .vessel_angle import WARNING_RAD, angle_text
 
 TITLES = (
     "Conventional colour Doppler",
     "Segmentation: aliasing found",
     "De-aliased colour Doppler",
     "True velocity",
+    "A: de-aliased, as kept",
 )
+PRESENT_TITLE = "B: de-aliased, as set now"
 COMPARED_TITLE = "RAW velocity: not de-aliased"
 _LINE_PX = 20
+_SECOND_LINE_PX = 14
 _GAP_PX = 6
 _PAD_PX = 5
 _TICK_GAP_PX = 5
@@ -34,6 +38,11 @@ _SWATCH_PX = 12
 _BUTTON_PX = 76
 _OWN_SHARE = 0.53
 _STACK_PX = 128
+
+
+def angle_colour(angle_rad: float) -> str:
+    """Colour of what is corrected for an angle: a warning where that is unreliable."""
+    return theme.WARNING if angle_rad > WARNING_RAD else theme.ACCENT
 
 
 class Caption(QLabel):
@@ -101,12 +110,14 @@ class TickLabels(QWidget):
         self.setFont(theme.font(theme.SMALL_PX))
         self.ticks: tuple[Tick, ...] = ()
         self._alignment = alignment
-        self._unit = ""
+        self.unit, self._unit_colour = "", theme.CAPTION
 
-    def show_ticks(self, ticks: tuple[Tick, ...], unit: str) -> None:
+    def show_ticks(
+        self, ticks: tuple[Tick, ...], unit: str, unit_colour: str = theme.CAPTION
+    ) -> None:
         """Show other texts."""
-        if (ticks, unit) != (self.ticks, self._unit):
-            self.ticks, self._unit = ticks, unit
+        if (ticks, unit, unit_colour) != (self.ticks, self.unit, self._unit_colour):
+            self.ticks, self.unit, self._unit_colour = ticks, unit, unit_colour
             self.update()
 
     @property
@@ -129,11 +140,11 @@ class TickLabels(QWidget):
             painter.setFont(theme.font(theme.SMALL_PX, bold=tick.strong))
             y = round(tick.y_px) - self.y() - 8
             painter.drawText(0, y, self.width(), 16, align, tick.text)
-        if self._unit and self.ticks:
-            painter.setPen(QColor(theme.CAPTION))
+        if self.unit and self.ticks:
+            painter.setPen(QColor(self._unit_colour))
             painter.setFont(theme.font(theme.SMALL_PX))
             bottom = Qt.AlignmentFlag.AlignBottom
-            painter.drawText(self.rect(), self._alignment | bottom, self._unit)
+            painter.drawText(self.rect(), self._alignment | bottom, self.unit)
 
 
 class HatchKey(QWidget):
@@ -230,9 +241,14 @@ class PanelLabels:
             self._name(place)
             bar = canvas.bar_rect(place)
             room_px = canvas.panel_rect(place).right - bar.right - 1 - _TICK_GAP_PX
-            height = bar.height + 16 + _LINE_PX
+            unit, angle_rad = canvas.bar_unit(place), canvas.display.angle_rad
+            is_angled = unit == "cm/s" and angle_rad > 0.0
+            height = bar.height + 16 + _LINE_PX + is_angled * _SECOND_LINE_PX
             self.bars[place].setGeometry(bar.right + _TICK_GAP_PX, bar.y - 8, room_px, height)
-            self.bars[place].show_ticks(canvas.bar_ticks(place), canvas.bar_unit(place))
+            if is_angled:
+                unit += f"\n{angle_text(angle_rad)}"
+            colour = angle_colour(angle_rad) if is_angled else theme.CAPTION
+            self.bars[place].show_ticks(canvas.bar_ticks(place), unit, colour)
         can_compare = CORRECTED in canvas.panels or canvas.compared_place is not None
         self.compare.setVisible(has_frame and can_compare)
         self.hatch_key.setVisible(has_frame and FOLDS in canvas.panels)
@@ -251,10 +267,12 @@ class PanelLabels:
         """Say which panel is here."""
         canvas, title = self._canvas, self.titles[place]
         panel, is_raw = canvas.panels[place], canvas.compared_place == place
-        is_main = panel == CORRECTED
-        title.setText(COMPARED_TITLE if is_raw else TITLES[panel])
-        colour = theme.WARNING if is_raw else theme.ACCENT if is_main else theme.CAPTION
-        weight = "bold" if is_main or is_raw else "normal"
+        is_main, is_kept = panel == CORRECTED, panel == KEPT
+        text = PRESENT_TITLE if is_main and canvas.kept is not None else TITLES[panel]
+        title.setText(COMPARED_TITLE if is_raw else text)
+        is_other = is_raw or is_kept
+        colour = theme.WARNING if is_other else theme.ACCENT if is_main else theme.CAPTION
+        weight = "bold" if is_main or is_other else "normal"
         style = (
             f"color: {colour}; background: transparent;"
             f" font-size: {theme.TITLE_PX}px; font-weight: {weight};"
@@ -270,12 +288,16 @@ class PanelLabels:
     def _place_words(self) -> None:
         """Put what is said of each panel where there is room for it."""
         canvas = self._canvas
-        hidden = set(range(len(TITLES) - 1)) - set(canvas.panels)
-        if canvas.compared_place is not None:
+        hidden = set(range(TRUTH)) - set(canvas.panels)
+        if KEPT in canvas.panels:
+            hidden = set()  # A and B only, and room for both
+        elif canvas.compared_place is not None:
             hidden -= {CORRECTED}
         rooms: dict[int, Rect] = {}
         if canvas.view.side_px:
-            panels = sorted(hidden.union(canvas.panels))
+            panels = [*canvas.panels, *hidden]
+            if KEPT not in panels:
+                panels.sort()
             rooms = _stacked(panels, canvas.view.side_px, canvas.picture_rect(0))
         for place, panel in enumerate(canvas.panels):
             # Of two places with the same panel, the first has its words.
@@ -320,18 +342,30 @@ class PanelLabels:
         self.unsure.tint(theme.WARNING if badges.caution else theme.CAPTION)
         self.badges[CORRECTED].say(badges.outcome)
         self.badges[CORRECTED].tint(theme.WARNING if badges.caution else theme.ACCENT)
-        for truth, line in zip(self.truths, truth_lines(frame), strict=False):
+        angle_rad = self._canvas.display.angle_rad
+        for truth, line in zip(self.truths, truth_lines(frame, angle_rad), strict=False):
             truth.say(line)
+        if (kept := self._canvas.kept) is not None:
+            self.badges[CORRECTED].say(f"B: {badges.outcome}")
+            badges = badges_of(kept)
+            self.badges[KEPT].say(f"A: {badges.outcome}")
+            self.badges[KEPT].tint(theme.WARNING if badges.caution else theme.ACCENT)
+            self.truths[KEPT].say(truth_lines(kept, angle_rad)[CORRECTED])
         self.show_cursor()
 
     def show_cursor(self) -> None:
         """Tell the values under the cursor."""
-        frame, cursor_m = self._canvas.frame, self._canvas.cursor_m
+        canvas = self._canvas
+        frame, cursor_m = canvas.frame, canvas.cursor_m
         lines = ("", "", "")
         if frame is not None and cursor_m is not None:
-            lines = readout_at(frame, *cursor_m).lines()
+            lines = readout_at(frame, *cursor_m, canvas.display.angle_rad).lines()
         for readout, line in zip(self.readouts, lines, strict=False):
             readout.say(line)
+        of_kept = ""
+        if canvas.kept is not None and cursor_m is not None:
+            of_kept = readout_at(canvas.kept, *cursor_m, canvas.display.angle_rad).lines()[-1]
+        self.readouts[KEPT].say(of_kept)
 
 
 def _stacked(panels: list[int], width_px: int, picture: Rect) -> dict[int, Rect]:

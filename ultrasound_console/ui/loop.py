@@ -8,7 +8,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..cine import LoopFrame
+from ..settings import ProcessingSettings
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Of playing, in real time."""
@@ -115,3 +119,51 @@ def peak_aliasing(loop: Sequence[LoopFrame]) -> tuple[int, ...]:
 def next_of(indices: Sequence[int], shown: int | None) -> int:
     """First of some frames after the one on screen; from the last on to the first."""
     return next((index for index in indices if shown is None or index > shown), indices[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """What the frames of a loop hold, oldest first.
+
+    Attributes
+    ----------
+    aliased_share : (n,) float64
+    mean_speed_m_s : (n,) float64
+    outdated : (n,) bool
+        Whether other settings made a frame.
+    """
+
+    aliased_share: NDArray[np.float64]
+    mean_speed_m_s: NDArray[np.float64]
+    outdated: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, loop: Sequence[LoopFrame], processing: ProcessingSettings | None = None) -> Figures:
+        """Take the figures of all frames.
+
+        Parameters
+        ----------
+        loop : sequence of LoopFrame
+        processing : ProcessingSettings, optional
+            In force; without it no frame counts as outdated.
+        """
+        # Thousands of frames share a few settings.
+        made_by = {id(frame.processing): frame.processing for frame in loop}
+        others = {
+            key for key, made in made_by.items() if processing is not None and made != processing
+        }
+        return cls(
+            np.array([frame.aliased_share for frame in loop], np.float64),
+            np.array([frame.mean_speed_m_s for frame in loop], np.float64),
+            np.array([id(frame.processing) in others for frame in loop], np.bool_),
+        )
+
+    @property
+    def largest_aliased_share(self) -> float:
+        """Largest aliased share; 0 without frames."""
+        return float(self.aliased_share.max(initial=0.0))
+
+    @property
+    def largest_speed_m_s(self) -> float:
+        """Largest mean speed; 0 without frames."""
+        return float(self.mean_speed_m_s.max(initial=0.0))

@@ -2,71 +2,92 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
-    QFrame,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
     QSizePolicy,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
 from .. import BANNER
 from ..status import EngineStatus
 from . import theme
+from .top_strip import ElidedLabel
 
 STATUS_HEIGHT_PX = 24
 _READ_MS = 8000
 _LONGEST = 300
+AFTER_A_FAULT = "Restart tries again with the same source; Ctrl+O or Ctrl+Home opens another."
 
 
 class MessageBar(QWidget):
-    """One message in plain words; errors stay until they are dismissed, never a dialog.
+    """What to read in plain words; errors stay until they are dismissed, never a dialog.
+
+    What comes while an error is shown stands below it. A newer error takes its place, and then it
+    stands below itself; only what stopped the engine keeps its place, with the way out.
 
     Signals
     -------
     restart_requested : ()
+    said : (text, is_error)
+        A message has come.
     """
 
     restart_requested = Signal()
+    said = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("message")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.is_error = False
-        self._is_progress = False
-        self.text = QLabel()
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
-        self.text.setWordWrap(True)
-        self.text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self._is_progress = self._is_fault = False
+        self._below_is_error = False
+        self.text, self.below = QLabel(), QLabel()
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        for label in (self.text, self.below):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+            texts.addWidget(label)
+        self.below.setStyleSheet(f"color: {theme.CAPTION};")
+        self.below.hide()
         self.restart = QPushButton("Restart")
         self.restart.setObjectName("restart")
         self.restart.setToolTip("Try again with the same source")
         self.restart.clicked.connect(self.restart_requested)
         self.restart.hide()
+        self.way_out = QPushButton()
+        self.way_out.setObjectName("way_out")
+        self.way_out.clicked.connect(self._on_way_out)
+        self.way_out.hide()
+        self._take_way_out: Callable[[], object] = self.put_away
         self.dismiss = QToolButton()
         self.dismiss.setText("\N{MULTIPLICATION X}")
         self.dismiss.setToolTip("Dismiss")
         self.dismiss.setObjectName("dismiss")
         self.dismiss.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.dismiss.clicked.connect(self.hide)
+        self.dismiss.clicked.connect(self.put_away)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(12, 4, 6, 4)
-        layout.addWidget(self.text, 1)
+        layout.addLayout(texts, 1)
+        layout.addWidget(self.way_out)
         layout.addWidget(self.restart)
         layout.addWidget(self.dismiss)
         self._timer = QTimer(self, interval=_READ_MS, singleShot=True)
-        self._timer.timeout.connect(self.hide)
+        self._timer.timeout.connect(self._on_read)
         self.hide()
 
     def say(self, text: str, *, is_error: bool = False, stays: bool = False) -> None:
-        """Show a message in the place of the last one.
+        """Show a message: in the place of the last one, or below an error.
 
         Parameters
         ----------
@@ -76,30 +97,85 @@ class MessageBar(QWidget):
         stays : bool
             Keep it until the next one.
         """
+        self.said.emit(text, is_error)
+        shows_error = not self.isHidden() and self.is_error
+        before = self.text.toolTip() or self.text.text()
+        if shows_error and (self._is_fault or not is_error):
+            if text != before:
+                self._say_below(text, is_error=is_error)
+            return
+        self.below.hide()
+        if shows_error and before != text:
+            self._say_below(f"Before that: {before}", is_error=True)
         self.is_error = is_error
         self._is_progress = False
-        first, *more = text.splitlines() or [""]
-        self.text.setText(first if len(first) <= _LONGEST else first[:_LONGEST] + "…")
-        self.text.setToolTip(text if more or len(first) > _LONGEST else "")
+        _fill(self.text, text)
         edge = theme.ALARM if is_error else theme.ACCENT
         self.setStyleSheet(
             f"#message {{ background: {theme.RAISED}; border-left: 4px solid {edge}; }}"
         )
         self.restart.hide()
+        self.way_out.hide()
         self.dismiss.show()
         self._timer.stop()
         if not (is_error or stays):
             self._timer.start()
         self.show()
 
-    def say_progress(self, text: str) -> None:
-        """Show what takes so long, until :meth:`end_progress`; never in the place of an error."""
-        if self.isVisible() and self.is_error:
+    def _say_below(self, text: str, *, is_error: bool) -> None:
+        """Show another message below an error; below an error of its own, only another error."""
+        if self._below_is_error and not is_error and not self.below.isHidden():
             return
-        if not (self._is_progress and self.text.text() == text):
-            self.say(text, stays=True)
-            self.dismiss.hide()
-            self._is_progress = True
+        self._below_is_error = is_error
+        _fill(self.below, text)
+        self.below.show()
+        self._timer.stop()
+        if not is_error:
+            self._timer.start()
+
+    def _on_read(self) -> None:
+        """Take away what has been there long enough: all, or what is below an error."""
+        (self.below if self.is_error else self).hide()
+
+    def settle(self) -> None:
+        """Take away all but errors."""
+        if not self.is_error:
+            self.hide()
+        elif not self._below_is_error:
+            self.below.hide()
+
+    def put_away(self) -> None:
+        """Take everything away."""
+        self.is_error = self._is_fault = False
+        self.below.hide()
+        self.hide()
+
+    def offer(self, text: str, act: Callable[[], object]) -> None:
+        """Put the next step on a button beside the message, until another message comes."""
+        self._take_way_out = act
+        self.way_out.setText(text)
+        self.way_out.show()
+
+    def _on_way_out(self) -> None:
+        self._take_way_out()
+
+    def say_progress(self, text: str) -> bool:
+        """Show what takes so long, until :meth:`end_progress`; never in the place of an error.
+
+        Returns
+        -------
+        bool
+            Whether it is shown.
+        """
+        if not self.isHidden() and self.is_error:
+            return False
+        if self._is_progress and not self.isHidden():
+            _fill(self.text, text)
+            return True
+        self.say(text, stays=True)
+        self.dismiss.hide()
+        self._is_progress = True
+        return True
 
     def end_progress(self) -> None:
         """Take the progress away, and nothing else."""
@@ -109,9 +185,26 @@ class MessageBar(QWidget):
 
     def say_fault(self, text: str) -> None:
         """Show what stopped the engine, with the way out."""
+        self._is_fault = False
         self.say(text, is_error=True)
+        self._is_fault = True
+        if self.below.isHidden():
+            self._say_below(AFTER_A_FAULT, is_error=False)
+            self._timer.stop()  # it stays as long as the fault
         self.dismiss.hide()
         self.restart.show()
+
+    def end_fault(self) -> None:
+        """Take away what stopped the engine, and nothing else."""
+        if self._is_fault:
+            self.put_away()
+
+
+def _fill(label: QLabel, text: str) -> None:
+    """Show the first line, if it is not too long; the tooltip has the rest."""
+    first, *more = text.splitlines() or [""]
+    label.setText(first if len(first) <= _LONGEST else first[:_LONGEST] + "…")
+    label.setToolTip(text if more or len(first) > _LONGEST else "")
 
 
 class StatusLine(QWidget):
@@ -122,9 +215,14 @@ class StatusLine(QWidget):
         self.setObjectName("status")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(STATUS_HEIGHT_PX)
-        self.figures = QLabel()
+        self.progress = QLabel()
+        self.progress.setObjectName("progress")
+        self.progress.setTextFormat(Qt.TextFormat.PlainText)
+        self.progress.setFont(theme.font(theme.SMALL_PX, bold=True))
+        self.progress.setStyleSheet(f"color: {theme.ACCENT}; padding-right: 18px;")
+        self.progress.hide()
+        self.figures = ElidedLabel()
         self.figures.setObjectName("status_figures")
-        self.figures.setTextFormat(Qt.TextFormat.PlainText)
         self.figures.setFont(theme.font(theme.SMALL_PX))
         self.figures.setStyleSheet(f"color: {theme.CAPTION};")
         banner = QLabel(BANNER)
@@ -133,9 +231,15 @@ class StatusLine(QWidget):
         banner.setStyleSheet(f"color: {theme.CAPTION};")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 0, 10, 0)
-        layout.addWidget(self.figures)
-        layout.addStretch(1)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.figures, 1)
         layout.addWidget(banner)
+
+    def show_progress(self, text: str) -> None:
+        """Say what goes on besides, before the figures; nothing with an empty text."""
+        if text != self.progress.text():
+            self.progress.setText(text)
+            self.progress.setVisible(bool(text))
 
     def show_status(
         self, status: EngineStatus, latency_ms: float, n_held: int, n_bytes: int
@@ -160,86 +264,4 @@ class StatusLine(QWidget):
             "MI/TI n/a",
         )
         text = "   \N{MIDDLE DOT}   ".join(parts)
-        if text != self.figures.text():
-            self.figures.setText(text)
-
-
-SHORTCUTS = (
-    ("Space", "Freeze, and go on"),
-    ("Left / Right", "One frame back / on, while frozen"),
-    ("Home / End", "First / last frame of the loop"),
-    ("P, comma / full stop", "Play the loop or pause, slower / faster"),
-    ("I / O", "Play from / up to this frame"),
-    ("S / A", "Next peak systole / frame aliased most"),
-    ("Ctrl+R", "Process the whole loop again, or cancel that"),
-    ("1 / 2 / 3", "One panel (again: the next one) / two / three"),
-    ("Hold C", "Raw velocity in the place of the de-aliased one"),
-    ("X / M", "Swap the panels / next colour map"),
-    ("Tab", "Next control"),
-    ("Up / Down", "Step the control in focus"),
-    ("Page Up / Page Down", "Ten steps"),
-    ("Return", "Type a number for it"),
-    ("Backspace, double click", "Reset the control"),
-    ("Wheel over a control", "Step it"),
-    ("Wheel, drag, double click on a picture", "Zoom, pan, fit all three"),
-    ("F5 / F6 / F7", "Low / general / high flow"),
-    ("Ctrl+Shift+S", "Save the settings as a preset"),
-    ("Ctrl+Z / Ctrl+Y", "Undo / redo a setting"),
-    ("Ctrl+O, or drop a file", "Open a recording; a preset, when dropped"),
-    ("F9", "More or fewer controls"),
-    ("F11 / Esc", "Full screen / leave it"),
-    ("F1", "This sheet"),
-    ("Ctrl+Q", "Quit"),
-)
-
-
-class ShortcutSheet(QFrame):
-    """All keys at a glance; any key or click closes it."""
-
-    def __init__(self, over: QWidget) -> None:
-        super().__init__(over)
-        self._over = over
-        # The panels are a window of their own: only another one shows over them.
-        QCoreApplication.setAttribute(Qt.ApplicationAttribute.AA_DontCreateNativeWidgetSiblings)
-        self.setAttribute(Qt.WidgetAttribute.WA_DontCreateNativeAncestors)
-        self.setAttribute(Qt.WidgetAttribute.WA_NativeWindow)
-        self.setObjectName("shortcuts")
-        self.setStyleSheet(
-            f"#shortcuts {{ background: {theme.STRIP}; border: 1px solid {theme.ACCENT};"
-            " border-radius: 6px; }"
-        )
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        grid = QGridLayout(self)
-        grid.setContentsMargins(24, 18, 24, 18)
-        grid.setHorizontalSpacing(28)
-        grid.setVerticalSpacing(6)
-        heading = QLabel("Keys and mouse")
-        heading.setFont(theme.font(theme.TITLE_PX, bold=True))
-        grid.addWidget(heading, 0, 0, 1, 2)
-        for row, (keys, meaning) in enumerate(SHORTCUTS, start=1):
-            label = QLabel(keys)
-            label.setStyleSheet(f"color: {theme.ACCENT};")
-            grid.addWidget(label, row, 0)
-            grid.addWidget(QLabel(meaning), row, 1)
-        self.hide()
-
-    def toggle(self) -> None:
-        """Show in the middle of the window, or hide."""
-        if self.isVisible():
-            self.hide()
-            return
-        self.adjustSize()
-        self.move(self._over.rect().center() - self.rect().center())
-        self.show()
-        self.raise_()
-        self.setFocus()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Close."""
-        del event
-        self.hide()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Close."""
-        del event
-        self.hide()
+        self.figures.say(text)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 _RECENT_S = 1.5
 _MAX_LATENCIES = 1 << 16
@@ -75,10 +77,20 @@ class Meter:
             return 0.0
         return (len(self._recent_s) - 1) / (self._recent_s[-1] - self._recent_s[0])
 
+    @property
+    def frames(self) -> int:
+        """Distinct frames painted so far."""
+        return self._frames
+
     def recent_latency_ms(self) -> float:
         """Median over the last paints; 0 before the first."""
-        last = [self._latencies_s[-1 - back] for back in range(min(30, len(self._latencies_s)))]
-        return float(np.median(last)) * 1e3 if last else 0.0
+        last_ms = self.last_latencies_ms(30)
+        return float(np.median(last_ms)) if last_ms.size else 0.0
+
+    def last_latencies_ms(self, n: int) -> NDArray[np.float64]:
+        """Latencies of the last ``n`` paints or fewer, newest first."""
+        newest_first = itertools.islice(reversed(self._latencies_s), n)
+        return 1e3 * np.fromiter(newest_first, np.float64)
 
     def reading(self, now_s: float) -> MeterReading:
         """Everything since the first paint."""

@@ -10,7 +10,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu, QToolButton
 
-from ..presets import SUFFIX, Preset, PresetError, Presets, in_force, write_preset
+from ..config import ConfigError
+from ..presets import SUFFIX, Preset, Presets, in_force, write_preset
 from ..settings import SPECS, Settings
 
 SAVE_KEYS = "Ctrl+Shift+S"
@@ -91,7 +92,7 @@ class PresetButton(QToolButton):
         """Put a preset in force."""
         try:
             preset, warnings = self._presets.read(name)
-        except PresetError as error:
+        except ConfigError as error:
             self._fail(error)
             return
         if warnings:
@@ -102,7 +103,7 @@ class PresetButton(QToolButton):
         """Keep a copy of someone's preset, and put it in force."""
         try:
             preset, warnings = self._presets.take(path)
-        except PresetError as error:
+        except ConfigError as error:
             self._fail(error)
             return
         self.said.emit("; ".join((f"preset {preset.name} loaded", *warnings)), bool(warnings))
@@ -112,7 +113,7 @@ class PresetButton(QToolButton):
         """Keep the present settings."""
         try:
             preset = self._presets.save(name, self._current())
-        except PresetError as error:
+        except ConfigError as error:
             self._fail(error)
             return
         self._loaded = preset
@@ -123,7 +124,7 @@ class PresetButton(QToolButton):
         """Remove a preset; the settings in force stay."""
         try:
             self._presets.delete(name)
-        except PresetError as error:
+        except ConfigError as error:
             self._fail(error)
             return
         if self._loaded is not None and self._loaded.name == name:
@@ -169,7 +170,7 @@ class PresetButton(QToolButton):
         path = Path(name) if name.endswith(SUFFIX) else Path(f"{name}{SUFFIX}")
         try:
             write_preset(path, Preset.of(path.stem, self._current()))
-        except PresetError as error:
+        except ConfigError as error:
             self._fail(error)
         else:
             self.said.emit(f"{path.name} written", False)
@@ -184,7 +185,7 @@ class PresetButton(QToolButton):
         self._known = self._presets.readable()
         self.show_settings(self._current())
 
-    def _fail(self, error: PresetError) -> None:
+    def _fail(self, error: ConfigError) -> None:
         self.said.emit(str(error), True)
 
     def _fill(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..dsp.agreement import NOTE
 from ..frames import DopplerFrame, Status
+from .vessel_angle import angle_text
 
 MINUS = "\N{MINUS SIGN}"
 CAUTION_SHARE = 0.05
@@ -19,7 +21,9 @@ _STATUS_TEXT = {
     Status.KEPT: "as measured",
     Status.CORRECTED: "corrected",
     Status.ABSTAINED: "left as measured: no fold stands out",
+    Status.BY_HAND: "given by hand",
 }
+_NAMES = {Status.ABSTAINED: "as measured", Status.BY_HAND: "by hand"}
 _NOT_BLOOD = "left as measured: does not look like blood"
 
 
@@ -44,6 +48,8 @@ class Readout:
         Known velocity of a simulated source; None outside its vessels, too.
     frequency_hz : float or None
         Local centre frequency; None where the velocities are those of f0.
+    angle_rad : float
+        Between beam and vessel: velocities are written for it, and kept as they are.
     """
 
     x_m: float
@@ -57,13 +63,14 @@ class Readout:
     bloodless: bool = False
     truth_m_s: float | None = None
     frequency_hz: float | None = None
+    angle_rad: float = 0.0
 
     def lines(self) -> tuple[str, str, str]:
         """One line for each panel: raw, fold, corrected."""
         place = f"x {signed(self.x_m * 1e3)} mm   z {self.z_m * 1e3:.1f} mm"
         if self.velocity_m_s is None or self.status is None:
             return place, "", ""
-        raw = f"raw {velocity_text(self.velocity_m_s)}   {place}"
+        raw = f"raw {self._text(self.velocity_m_s)}   {place}"
         if self.frequency_hz is not None:
             raw += f"   at {self.frequency_hz * 1e-6:.2f} MHz"
         if self.status is Status.NO_FLOW:
@@ -72,14 +79,20 @@ class Readout:
         sure = f"{100 * (self.confidence or 0.0):.0f} %"
         if self.status is Status.ABSTAINED:
             fold = what if self.bloodless else f"{what} ({sure} sure)"
+        elif self.status is Status.BY_HAND:
+            fold = f"fold {fold_text(self.fold or 0)}   {what}"
         else:
             fold = f"fold {fold_text(self.fold or 0)}   {what}   confidence {sure}"
-        name = "as measured" if self.status is Status.ABSTAINED else "corrected"
-        corrected = f"{name} {velocity_text(self.corrected_m_s or 0.0)}"
+        corrected = (
+            f"{_NAMES.get(self.status, 'corrected')} {self._text(self.corrected_m_s or 0.0)}"
+        )
         return raw, fold, f"{corrected}   {self._truth_text()}".rstrip()
 
     def _truth_text(self) -> str:
-        return "" if self.truth_m_s is None else f"truth {velocity_text(self.truth_m_s)}"
+        return "" if self.truth_m_s is None else f"truth {self._text(self.truth_m_s)}"
+
+    def _text(self, velocity_m_s: float) -> str:
+        return velocity_text(velocity_m_s, self.angle_rad)
 
 
 def signed(value: float, decimals: int = 1) -> str:
@@ -87,9 +100,18 @@ def signed(value: float, decimals: int = 1) -> str:
     return f"{value:+.{decimals}f}".replace("-", MINUS)
 
 
-def velocity_text(velocity_m_s: float) -> str:
-    """Velocity in cm/s, with its sign."""
-    return f"{signed(velocity_m_s * 100)} cm/s"
+def velocity_text(velocity_m_s: float, angle_rad: float = 0.0) -> str:
+    """Velocity in cm/s, with its sign; divided by the cosine of an angle, which is told."""
+    return _with_angle(f"{signed(velocity_m_s * 100 / math.cos(angle_rad))} cm/s", angle_rad)
+
+
+def speed_text(speed_m_s: float, angle_rad: float = 0.0) -> str:
+    """Speed in cm/s, without a sign; see :func:`velocity_text`."""
+    return _with_angle(f"{speed_m_s * 100 / math.cos(angle_rad):.1f} cm/s", angle_rad)
+
+
+def _with_angle(text: str, angle_rad: float) -> str:
+    return f"{text} {angle_text(angle_rad)}" if angle_rad else text
 
 
 def fold_text(fold: int) -> str:
@@ -97,7 +119,7 @@ def fold_text(fold: int) -> str:
     return f"{fold:+d}".replace("-", MINUS) if fold else "0"
 
 
-def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
+def readout_at(frame: DopplerFrame, x_m: float, z_m: float, angle_rad: float = 0.0) -> Readout:
     """Look up the samples nearest to a place in the body."""
     acquisition = frame.acquisition
     bmode_db = None
@@ -126,6 +148,7 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float) -> Readout:
         frequency_hz=None
         if frame.frequency_factor is None
         else acquisition.center_frequency_hz / factor,
+        angle_rad=angle_rad,
     )
 
 
@@ -161,7 +184,8 @@ class Badges:
     caution: bool
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Share in whole percent; one that is not zero never reads as zero."""
     return "<1 %" if 0.0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
@@ -180,7 +204,7 @@ def badges_of(frame: DopplerFrame) -> Badges:
     abstained = frame.status == Status.ABSTAINED
     left_alone = int(abstained.sum()) / n_flow
     unsure = _unsure_text(frame, abstained, n_flow) if left_alone else ""
-    aliased = f"{_percent(frame.aliased_share)} aliased"
+    aliased = f"{percent(frame.aliased_share)} aliased"
     spread = f"folds {fold_text(low)} \N{HORIZONTAL ELLIPSIS} {fold_text(high)}"
     found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
     if left_alone:
@@ -196,11 +220,11 @@ def _unsure_text(frame: DopplerFrame, abstained: NDArray[np.bool_], n_flow: int)
     n_left = int(abstained.sum())
     n_bloodless = 0 if frame.bloodless is None else int((abstained & frame.bloodless).sum())
     parts = ("unsure", n_left - n_bloodless), ("not blood", n_bloodless)
-    texts = [f"{why}: {_percent(n / n_flow)}" for why, n in parts if n]
+    texts = [f"{why}: {percent(n / n_flow)}" for why, n in parts if n]
     return f"{', '.join(texts)} of the flow"
 
 
-def truth_lines(frame: DopplerFrame) -> tuple[str, str, str]:
+def truth_lines(frame: DopplerFrame, angle_rad: float = 0.0) -> tuple[str, str, str]:
     """One line for each panel on how far the shown flow is from the truth; empty without one.
 
     The measured velocity, what the true folds would leave, the corrected velocity.
@@ -213,19 +237,21 @@ def truth_lines(frame: DopplerFrame) -> tuple[str, str, str]:
         return "", "truth: no flow is shown inside the vessels", ""
     raw = shown.aliased_share, shown.measured_rms_nyquist, shown.measured_bias_nyquist
     corrected = shown.wrong_share, shown.corrected_rms_nyquist, shown.corrected_bias_nyquist
-    where, best = _percent(score.shown_share), shown.oracle_rms_nyquist
+    where, best = percent(score.shown_share), shown.oracle_rms_nyquist
     nyquist_m_s = frame.nyquist_velocity_m_s
     return (
-        _distance_text(*raw, nyquist_m_s),
+        _distance_text(*raw, nyquist_m_s, angle_rad),
         f"truth: flow in {where} of vessels, best rms {best:.2f} v_N",
-        _distance_text(*corrected, nyquist_m_s),
+        _distance_text(*corrected, nyquist_m_s, angle_rad),
     )
 
 
-def _distance_text(wrong: float, rms: float, bias: float, nyquist_m_s: float) -> str:
+def _distance_text(
+    wrong: float, rms: float, bias: float, nyquist_m_s: float, angle_rad: float
+) -> str:
     return (
         f"truth: wrong folds {_fine_percent(wrong)}, rms {rms:.2f} v_N, "
-        f"bias {velocity_text(bias * nyquist_m_s)}"
+        f"bias {velocity_text(bias * nyquist_m_s, angle_rad)}"
     )
 
 
@@ -238,6 +264,11 @@ def _fine_percent(share: float) -> str:
 
 def _with_notes(text: str, frame: DopplerFrame) -> str:
     """Text and the notes of the frame behind it, but for those that a badge of their own tells."""
+    n_by_hand = int(np.count_nonzero(frame.status == Status.BY_HAND))
+    if n_by_hand:
+        share = n_by_hand / int(np.count_nonzero(frame.status != Status.NO_FLOW))
+        rest = f", the rest {text}" if share < 1.0 else ""
+        text = f"{percent(share)} of the flow by hand{rest}"
     mark = "; " if ":" in text else ": "
     notes = "; ".join(note for note in frame.notes if not note.startswith(NOTE))
     return mark.join((text, notes)) if notes else text

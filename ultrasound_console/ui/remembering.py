@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from ..presets import Memory, PresetError, Remembered
+from ..config import ConfigError
+from ..presets import Memory, Remembered
 from ..settings import Settings
 
 _WRITE_AFTER_MS = 1000
@@ -44,7 +45,8 @@ class Remembering(QObject):
         if warnings:
             self.said.emit("; ".join(warnings), True)
         self._recalled[source] = remembered.preset if remembered else ""
-        return remembered.settings if remembered else None
+        # An angle is that of the vessel that was in the picture then.
+        return remembered.settings.replace(angle_rad=0.0) if remembered else None
 
     def begin(self, source: str) -> str:
         """Remember for this source from now on; return the preset it was last used with."""
@@ -66,6 +68,6 @@ class Remembering(QObject):
             return
         try:
             self._memory.remember(self._source, waiting)
-        except PresetError as error:
+        except ConfigError as error:
             self._memory = None  # said once; scanning goes on without
             self.said.emit(f"settings are not remembered: {error}", True)

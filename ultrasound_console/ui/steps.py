@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..declared import Choice, Range, SettingError, Switch, Value
 from ..frames import Acquisition
 from ..settings import SPECS, Settings
+from ..settings.acquisition import LEFTMOST_M, RIGHTMOST_M
 
 PRF_SERIES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0)
 """Steps within a decade: fine where slow flow is looked for, about a tenth each."""
@@ -22,8 +23,14 @@ SPECIAL_TEXT: dict[tuple[str, Value], str] = {
     ("persistence_s", 0.0): "off",
     ("speckle_reduction", 0.0): "off",
     ("wall_cutoff_m_s", 0.0): "by filter",
+    ("angle_rad", 0.0): "off",
+    ("auto_freeze_s", 0.0): "off",
     ("heart_rate_hz", 0.0): "scene",
     ("peak_speed_m_s", 0.0): "scene",
+    ("box_left_m", LEFTMOST_M): "auto",
+    ("box_right_m", RIGHTMOST_M): "auto",
+    ("box_top_m", 0.0): "auto",
+    ("box_bottom_m", 0.0): "auto",
 }
 
 

@@ -39,8 +39,8 @@ QMenu::separator {{ height: 1px; background: {LINE}; margin: 4px 8px; }}
 QToolTip {{ color: {TEXT}; background: {RAISED}; border: 1px solid {ACCENT}; padding: 4px; }}
 #strip, #controls, #tools, #cine, #status {{ background: {STRIP}; }}
 QScrollArea, QScrollArea > QWidget > QWidget#controls {{ border: none; background: {STRIP}; }}
-QScrollBar:vertical {{ background: {STRIP}; width: 8px; margin: 0; }}
-QScrollBar::handle:vertical {{ background: {LINE}; border-radius: 4px; min-height: 30px; }}
+QScrollBar:vertical {{ background: {STRIP}; width: 6px; margin: 0; }}
+QScrollBar::handle:vertical {{ background: {LINE}; border-radius: 3px; min-height: 30px; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QPushButton, QToolButton {{
     background: {RAISED}; border: 1px solid {LINE}; border-radius: 4px; padding: 4px 9px;

@@ -106,12 +106,18 @@ class ToolRow(QWidget):
         for other, button in self.buttons.items():
             button.setChecked(other == name)
         self._canvas.set_tools(entry.tool, *self._always)
+        is_other, self.current = name != self.current, name
         self.say(entry.hint)
-        if name != self.current:
-            self.current = name
+        self._canvas.setFocus()  # the keys of a tool are those of the pictures
+        if is_other:
             self.chosen.emit(name)
 
+    def remove(self) -> None:
+        """Take away what is selected with the tool that has the mouse."""
+        self._entries[self.current].tool.remove()
+
     def say(self, hint: str) -> None:
-        """Say what to do next with the tool that has the mouse."""
+        """Say what to do next with the tool that has the mouse; empty, what to do first."""
+        hint = hint or self._entries[self.current].hint
         self.hint.setText(hint)
         self.hint.setToolTip(hint)

@@ -33,6 +33,16 @@ _CHIPS = {
     State.FAULT: ("FAULT", "#ffffff", theme.ALARM),
 }
 REPLAY = "REPLAY"
+_MOST_LESS = 3
+_WIDEST_FPS = 100.0
+_EDGE_PX = 3
+_EDGES = {
+    State.LIVE: theme.STRIP,
+    State.FROZEN: theme.COLD,
+    State.PREPARING: theme.LINE,
+    State.STALE: theme.WARNING,
+    State.FAULT: theme.ALARM,
+}
 
 
 class StateChip(QLabel):
@@ -88,6 +98,9 @@ class TopStrip(QWidget):
     def __init__(self, preset: PresetButton) -> None:
         super().__init__()
         self.setObjectName("strip")
+        # What is told, in how much room, and how much of it is left out.
+        self._fitted: tuple[tuple[str, ...], int] = (), 0
+        self._n_less = 0
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(HEIGHT_PX)
         self.menu_button = QToolButton()
@@ -119,6 +132,13 @@ class TopStrip(QWidget):
         layout.setColumnStretch(0, 1)
         layout.setColumnStretch(2, 1)
 
+    def show_state(self, state: State, *, is_recording: bool) -> None:
+        """Name the state; unless all is as usual, a line in its colour goes from edge to edge."""
+        self.chip.show_state(state, is_recording=is_recording)
+        style = f"#strip {{ border-bottom: {_EDGE_PX}px solid {_EDGES[state]}; }}"
+        if style != self.styleSheet():
+            self.setStyleSheet(style)
+
     def show_source(self, acquisition: Acquisition | None) -> None:
         """Name the source and its probe."""
         if acquisition is None:
@@ -132,20 +152,43 @@ class TopStrip(QWidget):
         if frame is None:
             self.figures.setText("")
             return
-        acquisition, quiet = frame.acquisition, theme.quiet
-        asked, got = acquisition.requested_prf_hz, acquisition.prf_hz
-        prf = prf_text(got)
-        if prf != prf_text(asked):
-            prf = f"{prf} {quiet(f'(asked {prf_text(asked)})')}"
-        parts = (
-            f"{quiet('PRF')} {prf}",
-            f"{quiet('v<sub>N</sub>')} {frame.nyquist_velocity_m_s * 100:.1f} cm/s",
-            f"{quiet('Wall')} {_wall_text(frame)}",
-            f"<b>{painted_fps:.0f}</b> {quiet('frames/s')}",
-        )
-        text = "&nbsp;&nbsp; ".join(parts)
+        in_full = _figures(frame)
+        if (in_full, self.figures.width()) != self._fitted:
+            self._fitted = in_full, self.figures.width()
+            self._n_less = self._fit(frame)
+            self.figures.setToolTip("<br>".join(in_full))
+        text = _line(_figures(frame, self._n_less), painted_fps)
         if text != self.figures.text():
             self.figures.setText(text)
+
+    def _fit(self, frame: DopplerFrame) -> int:
+        """Find how much has to be left out, so that no figure is cut."""
+        for n_less in range(_MOST_LESS):
+            self.figures.setText(_line(_figures(frame, n_less), _WIDEST_FPS))
+            if self.figures.sizeHint().width() <= self.figures.width():
+                return n_less
+        return _MOST_LESS
+
+
+def _line(figures: tuple[str, ...], painted_fps: float) -> str:
+    fps = f"<b>{painted_fps:.0f}</b> {theme.quiet('frames/s')}"
+    return "&nbsp;&nbsp; ".join((*figures, fps))
+
+
+def _figures(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
+    """Tell PRF, v_N and wall filter, the less the shorter."""
+    acquisition, quiet = frame.acquisition, theme.quiet
+    asked, got = acquisition.requested_prf_hz, acquisition.prf_hz
+    prf = prf_text(got)
+    if prf != prf_text(asked) and n_less < _MOST_LESS:
+        prf = f"{prf} {quiet(f'(asked {prf_text(asked)})')}"
+    wall = _wall_text(frame).split(", ")
+    wall_text = wall[0].split(" ")[0] if n_less > 1 else ", ".join(wall[: 2 - n_less])
+    return (
+        f"{quiet('PRF')} {prf}",
+        f"{quiet('v<sub>N</sub>')} {frame.nyquist_velocity_m_s * 100:.1f} cm/s",
+        f"{quiet('Wall')} {wall_text}",
+    )
 
 
 def _wall_text(frame: DopplerFrame) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
@@ -20,40 +21,60 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QMenu,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from ..config import config_folder
 from ..declared import Value
 from ..engine import Engine
 from ..frames import Acquisition
-from ..presets import SUFFIX, Memory, Presets, config_folder
+from ..presets import SUFFIX, Memory, Presets
+from ..recent import Recent
 from ..render.canvas import PanelCanvas
 from ..segment import Segmenter
 from ..settings import SPECS, AcquisitionSettings, Settings
 from ..settings.display import COLOUR_MAPS, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW
 from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
+from .ab import OTHER_KEY, AbBar
 from .actions import install
+from .annotations import Annotations
 from .arrangement import arrangement_for
+from .asking import GIVE_PRF, ask_prf
+from .auto_freeze import AutoFreeze, notice_text
 from .cine_bar import CineBar
+from .colour_box import ColourBoxEditor
 from .commands import groups
 from .control_panel import (
     FORMED_WHEN_ACQUIRED,
     Arrangement,
     ControlPanel,
 )
+from .correcting import Correcting
+from .engineer import Engineer
+from .exporting import MeasurementExport
+from .keyboard import RETURN_KEYS, press, step_focus
+from .label_files import LabelFiles
 from .labels import PanelLabels
-from .messages import MessageBar, ShortcutSheet, StatusLine
+from .line_tools import LineTools
+from .messages import MessageBar, StatusLine
 from .meter import Meter
+from .plots import PlotArea
 from .presets import PresetButton
+from .progress import Progress
+from .recorder import Recording
+from .regions import Regions
 from .remembering import Remembering
+from .sheet import ShortcutSheet
+from .start_page import StartPage
 from .tool_row import LOOK, ToolRow
 from .top_strip import TopStrip
 
 SMALLEST_PX = (1024, 600)
+LEAST_CANVAS_PX = 180
 _POLL_MS = 100
-_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _COMPARE_KEY = Qt.Key.Key_C
 _PREPARING_AFTER_S = 0.3
 
@@ -77,6 +98,8 @@ class MainWindow(QMainWindow):
         Exam presets; the user's own where none are given.
     memory : Memory, optional
         What each source was last used with; without it nothing is remembered.
+    recent : Recent, optional
+        Recordings that were opened before; without it none are listed.
 
     Signals
     -------
@@ -99,6 +122,7 @@ class MainWindow(QMainWindow):
         *,
         presets: Presets | None = None,
         memory: Memory | None = None,
+        recent: Recent | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("Ultrasound console")
@@ -115,6 +139,7 @@ class MainWindow(QMainWindow):
         # Before any thread is started: it refuses a display that it could not draw on.
         self.canvas = PanelCanvas()
         self.canvas.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.canvas.setMinimumHeight(LEAST_CANVAS_PX)
         self.canvas.set_display(store.current.display)
         self.canvas.painted.connect(self._on_painted)
         self._waker = _Waker()
@@ -128,25 +153,81 @@ class MainWindow(QMainWindow):
         self.top = TopStrip(self.preset)
         self.message = MessageBar()
         self.controls = ControlPanel(store.current)
-        self.tools = ToolRow(self.canvas)
+        self.box = ColourBoxEditor(
+            self.canvas, lambda: self.store.current.acquisition, lambda: self._start
+        )
+        self.tools = ToolRow(self.canvas, always=[self.box.edges])
+        self.tools.add(self.box.entry)
+        self.annotations = Annotations(self.canvas)
+        self.tools.add(self.annotations.entry)
+        self.plots = PlotArea(self.canvas)
+        self.tools.add_widget(self.plots.button)
+        self.lines = LineTools(
+            self.canvas,
+            self.tools,
+            self.plots,
+            self.engine.cine,
+            change=self.change,
+            say=self.message.say,
+        )
+        self.regions = Regions(self.canvas, self.tools, self.plots, self.engine.cine)
+        self.correcting = Correcting(self.engine, self.canvas, self.tools, LabelFiles())
+        self.tools.add(self.correcting.entry)
+        self.ab = AbBar(self.canvas)
+        self.tools.add_widget(self.ab.keep_button)
+        self.auto_freeze = AutoFreeze()
         self.cine = CineBar()
+        self.recording = Recording(self.engine, lambda: self.cine.slider.played)
+        self.tools.add_widget(self.recording.button)
+        self.measurements = MeasurementExport(self)
+        self.measurements.add(self.lines.rows)
+        self.measurements.add(self.regions.rows)
         self.status_line = StatusLine()
+        self.progress = Progress(self.message, self.status_line)
+        self.start_page = StartPage(recent)
         self.sheet = ShortcutSheet(self._lay_out())
+        place_file = memory.path.with_name("engineer.json") if memory else None
+        self.engineer = Engineer(self.engine, self.canvas, self.meter, place_file)
 
+        self.message.restart_requested.connect(self.correcting.leave)
         self.message.restart_requested.connect(self.engine.restart)
+        self.auto_freeze.due.connect(self._on_nobody_there)
+        self.auto_freeze.over.connect(self.message.settle)
+        self.message.said.connect(self.engineer.log.note)
         self.controls.changed.connect(self.change)
         self.controls.committed.connect(store.commit)
+        self.box.changed.connect(self.change_together)
+        self.box.committed.connect(store.commit)
+        for drawn in (self.box, self.annotations):
+            drawn.said.connect(self.tools.say)
+            self.tools.chosen.connect(drawn.set_tool)
         self.cine.freeze_toggled.connect(self.toggle_freeze)
         self.cine.addressed.connect(self.engine.show)
+        for tool in (self.regions, self.lines.mmode, self.lines.gate):
+            tool.addressed.connect(self.cine.slider.address)
         self.cine.rerun_requested.connect(self.engine.rerun_loop)
         self.cine.rerun_cancelled.connect(self.engine.cancel_rerun)
         self.controls.flow.chosen.connect(self.apply)
         self.preset.chosen.connect(self.apply)
+        self.plots.chosen.connect(self.apply)
         self.preset.clean_chosen.connect(self.start_clean)
-        for teller in (self.preset, self.remembering):
+        self.start_page.chosen.connect(self.open_source)
+        self.start_page.file_wanted.connect(self.choose_file)
+        self.start_page.left.connect(self.show_pictures)
+        for teller in (
+            self.preset,
+            self.correcting,
+            self.measurements,
+            self.recording,
+            self.remembering,
+            self.start_page,
+            self.ab,
+        ):
             teller.said.connect(lambda text, is_error: self.message.say(text, is_error=is_error))
         menu = QMenu(self)
-        install(self, menu, groups(self))
+        commands = groups(self)
+        install(self, menu, commands)
+        self.sheet.fill(commands)
         self.top.menu_button.setMenu(menu)
 
         self.canvas.setFocus()
@@ -154,12 +235,16 @@ class MainWindow(QMainWindow):
         self._poll.timeout.connect(self._on_poll)
         self._poll.start()
         self._on_poll()
+        if memory is not None:
+            self.recording.recover_old()
 
     # ---- what the user does ---------------------------------------------------------------
 
     def open_source(self, name: str, *, prf_hz: float | None = None) -> None:
         """Open a file or a simulated source; the present one runs until it is ready."""
-        self.message.say(f"Opening {name} {_ELLIPSIS}", stays=True)
+        self.engineer.opened(name)
+        self.correcting.leave()
+        self.message.settle()
         self.engine.open(name, prf_hz=prf_hz, last=self.remembering.recall(name))
 
     def change(self, name: str, value: Value) -> None:
@@ -168,6 +253,11 @@ class MainWindow(QMainWindow):
         after = self.store.change(**{name: value})
         self.controls.controls[name].show_value(after.get(name))
         self._follow(before, after)
+
+    def change_together(self, changes: Mapping[str, Value]) -> None:
+        """Put settings in force of which none is meant without the others."""
+        before = self.store.current
+        self._restore(before, self.store.change(**changes))
 
     def apply(self, changes: Mapping[str, Value]) -> None:
         """Put several settings in force as one undo step; a frozen frame keeps what made it."""
@@ -204,22 +294,43 @@ class MainWindow(QMainWindow):
         self.apply({"colour_map": COLOUR_MAPS[(at + 1) % len(COLOUR_MAPS)]})
 
     def undo(self) -> None:
-        """Take the last change of a setting back."""
+        """Take the last change of a setting back; while folds are corrected, that of a fold."""
+        if self.correcting.undo():
+            return
         before = self.store.current
         self._restore(before, self.store.undo())
 
     def redo(self) -> None:
         """Take an undo back."""
+        if self.correcting.redo():
+            return
         before = self.store.current
         self._restore(before, self.store.redo())
 
     def toggle_freeze(self) -> None:
         """Hold the frame on screen, or go on."""
         if self._status.state is State.FROZEN:
+            self.correcting.leave()
             self.engine.resume()
         elif self.cine.freeze_button.isEnabled() and self.canvas.frame is not None:
             self.engine.freeze(self.canvas.frame.index)
         self._on_poll()
+
+    def show_start_page(self) -> None:
+        """Offer scenes and recordings; what runs goes on."""
+        self._pages.setCurrentWidget(self.start_page)
+
+    def show_pictures(self) -> None:
+        """Go back from the start page, if there is a source to go back to."""
+        if self._acquisition is not None and self._pages.currentWidget() is self.start_page:
+            self._pages.setCurrentIndex(0)
+            self.canvas.setFocus()
+
+    def _on_nobody_there(self) -> None:
+        self.toggle_freeze()
+        if self._status.state is State.FROZEN:
+            after_s = self.store.current.display.auto_freeze_s
+            self.message.say(notice_text(after_s), stays=True)
 
     def choose_file(self) -> None:
         """Ask for a recording."""
@@ -245,24 +356,33 @@ class MainWindow(QMainWindow):
 
     def _on_notice(self, notice: Notice) -> None:
         if notice.text == f"opened {notice.opened}":
-            self.message.hide()  # the strip above names the source
+            self.message.settle()  # the strip above names the source
         else:
             self.message.say(notice.text, is_error=notice.is_error)
+        if notice.lacks_prf:
+            self.message.offer(GIVE_PRF, partial(ask_prf, self, notice.lacks_prf, self.open_source))
         if notice.opened:
+            self.annotations.clear()
             self.canvas.clear()
+            self.lines.forget()
+            self.regions.forget()
             self._is_new_source = True
             self.canvas.reset_view()
             self._start = notice.start or self.store.current.acquisition
             self.controls.set_resets(self._start)
             self.canvas.set_display(self.store.current.display)
             self.preset.recall(self.remembering.begin(notice.asked))
+            self.correcting.begin(notice.asked)
             self._show_settings(self.store.current)
+            self.start_page.remember(notice.asked)
             self.opened.emit(notice.opened)
         else:
             self._show_settings(self.store.current)
             if notice.is_error:
                 self.refused.emit(notice.text)
         self._on_poll()
+        if notice.opened:
+            self.show_pictures()
 
     def _on_painted(self, index: int) -> None:
         frame = self.canvas.frame
@@ -280,9 +400,11 @@ class MainWindow(QMainWindow):
             self.top.show_source(status.acquisition)
         state = self._shown_state(status.state)
         is_recording = bool(status.acquisition and status.acquisition.prf_choices_hz)
-        self.top.chip.show_state(state, is_recording=is_recording)
+        self.top.show_state(state, is_recording=is_recording)
+        self.top.chip.setVisible(self._acquisition is not None or self.canvas.isVisible())
         self._set_stale(state in (State.PREPARING, State.STALE, State.FAULT))
         self.controls.set_frozen(status.state is State.FROZEN)
+        self.box.set_frozen(status.state is State.FROZEN)
         can_freeze = status.state is not State.FAULT and self.canvas.frame is not None
         self.cine.set_frozen(status.state is State.FROZEN, can_change=can_freeze)
         self.cine.show_rerun(status.rerun_share)
@@ -290,17 +412,14 @@ class MainWindow(QMainWindow):
             if before.fault != status.fault:
                 self.message.say_fault(status.fault)
         elif before.state is State.FAULT:
-            self.message.hide()
-        if state is State.PREPARING and status.compiling:
-            self.message.say_progress(
-                f"First start: compiling for this processor, kernel {status.n_compiled + 1} "
-                f"({status.compiling}). Up to a minute, once."
-            )
-        elif state is not State.PREPARING:
-            self.message.end_progress()
+            self.message.end_fault()
+        self.progress.show(status, state, time.perf_counter())
         if QApplication.activePopupWidget() is not None:
             self._end_comparing()  # a menu takes the release of the key
         self._show_frame()
+        self.recording.follow(status)
+        after_s = 0.0 if self.recording.is_recording else self.store.current.display.auto_freeze_s
+        self.auto_freeze.watch(after_s, status.state)
 
     def _shown_state(self, state: State) -> State:
         """Name PREPARING only once it lasts: a PRF change shows the next picture in a moment."""
@@ -317,9 +436,15 @@ class MainWindow(QMainWindow):
         """Everything that tells about the frame on screen in words."""
         frame, now_s = self.canvas.frame, time.perf_counter()
         loop = self.engine.cine.loop()
+        self.ab.show_frame(frame, frozen=self._status.state is State.FROZEN)
         self.labels.show_frame(frame)
+        self.correcting.show(frame, frozen=self._status.state is State.FROZEN)
+        is_frozen = self._status.state is State.FROZEN
+        self.lines.show_frame(frame, loop, frozen=is_frozen)
+        self.regions.show_frame(frame, loop, frozen=is_frozen)
         self.top.show_figures(frame, self.meter.recent_fps(now_s))
-        self.cine.show_position(frame, loop, self.store.current.processing)
+        settings = self.store.current
+        self.cine.show_position(frame, loop, settings.processing, settings.display.angle_rad)
         self.status_line.show_status(
             self._status,
             self.meter.recent_latency_ms(),
@@ -341,6 +466,8 @@ class MainWindow(QMainWindow):
     def _tell(self, settings: Settings) -> None:
         self.controls.flow.show_settings(settings)
         self.preset.show_settings(settings)
+        self.plots.want(settings.display.plots)
+        self.lines.show_settings(settings)
         self.remembering.note(settings, self.preset.preset)
 
     def _follow(self, before: Settings, after: Settings) -> None:
@@ -357,19 +484,30 @@ class MainWindow(QMainWindow):
         """Put everything in its place; return the widget that holds it all."""
         self._left = QVBoxLayout()
         self._left.setSpacing(0)
-        self._left.addWidget(self.message)
+        self._left.addWidget(self.ab)
         self._left.addWidget(self.canvas, 1)
         self._left.addWidget(self.tools)
+        self._left.addWidget(self.correcting.bar)
+        self._left.addWidget(self.plots)
         self._middle = QHBoxLayout()
         self._middle.setSpacing(1)
         self._middle.addLayout(self._left, 1)
+        pictures = QWidget()
+        below = QVBoxLayout(pictures)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(1)
+        below.addLayout(self._middle, 1)
+        below.addWidget(self.cine)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(pictures)
+        self._pages.addWidget(self.start_page)
         central = QWidget()
         rows = QVBoxLayout(central)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(1)
         rows.addWidget(self.top)
-        rows.addLayout(self._middle, 1)
-        rows.addWidget(self.cine)
+        rows.addWidget(self.message)
+        rows.addWidget(self._pages, 1)
         rows.addWidget(self.status_line)
         self.setCentralWidget(central)
         self._arrange()
@@ -398,18 +536,26 @@ class MainWindow(QMainWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Compare while the key is held; Esc puts the tool away, then leaves the full screen."""
+        if event.key() in RETURN_KEYS and press(self.focusWidget()):
+            return
         if event.key() == Qt.Key.Key_Escape and self.tools.current != LOOK:
             self.tools.choose(LOOK)
         elif event.key() == Qt.Key.Key_Escape and self.isFullScreen():
             self.showNormal()
         elif event.key() == _COMPARE_KEY and event.modifiers() == Qt.KeyboardModifier.NoModifier:
             self.canvas.set_comparing(True)
+        elif event.key() == OTHER_KEY and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            self.ab.hold_other(True)
         else:
             super().keyPressEvent(event)
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Go from top to bottom, wherever things have been put."""
+        return step_focus(self, forward=forward)
+
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Compare no longer."""
-        if event.key() == _COMPARE_KEY and not event.isAutoRepeat():
+        if event.key() in (_COMPARE_KEY, OTHER_KEY) and not event.isAutoRepeat():
             self._end_comparing()
         else:
             super().keyReleaseEvent(event)
@@ -423,6 +569,7 @@ class MainWindow(QMainWindow):
     def _end_comparing(self) -> None:
         self.labels.compare.setDown(False)
         self.canvas.set_comparing(False)
+        self.ab.hold_other(False)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Move the controls to where there is room."""
@@ -451,6 +598,11 @@ class MainWindow(QMainWindow):
         self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
         self.closing.emit()
         self._poll.stop()
+        self.correcting.close()
+        self.recording.close()
         self.remembering.flush()
+        self.regions.close()
+        self.lines.close()
         self.engine.close()
+        self.engineer.end()
         super().closeEvent(event)
