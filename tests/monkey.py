@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QMenu, QWidget
 
 from ultrasound_console.status import State
 from ultrasound_console.ui.commands import groups
-from ultrasound_console.ui.tool_row import LOOK
+from ultrasound_console.ui.tools.tool_row import LOOK
 
 LEFT = Qt.MouseButton.LeftButton
 PLAIN = Qt.KeyboardModifier.NoModifier

@@ -5,8 +5,8 @@ from display import needs_display
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit
 
-from ultrasound_console.ui import annotations
-from ultrasound_console.ui.tool_row import LOOK
+from ultrasound_console.ui.tools import annotations
+from ultrasound_console.ui.tools.tool_row import LOOK
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]

@@ -16,9 +16,9 @@ from PySide6.QtWidgets import QApplication, QLabel, QToolButton
 from ultrasound_console import compute as compute_module
 from ultrasound_console.cine import LoopFrame
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui import player as player_module
 from ultrasound_console.ui import theme
-from ultrasound_console.ui.cine_slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
+from ultrasound_console.ui.cine import player as player_module
+from ultrasound_console.ui.cine.slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]

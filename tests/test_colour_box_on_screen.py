@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QApplication
 
 from ultrasound_console.colour_box import SIDES, ColourBox
 from ultrasound_console.settings.acquisition import LEFTMOST_M, RIGHTMOST_M
-from ultrasound_console.ui import colour_box
-from ultrasound_console.ui.box_grips import BOTTOM, CORNERS, MOVE, RIGHT, STEER, grips_m
-from ultrasound_console.ui.tool_row import LOOK
+from ultrasound_console.ui.tools import colour_box
+from ultrasound_console.ui.tools.box_grips import BOTTOM, CORNERS, MOVE, RIGHT, STEER, grips_m
+from ultrasound_console.ui.tools.tool_row import LOOK
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]

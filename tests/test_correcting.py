@@ -14,9 +14,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from ultrasound_console import compute, labels
 from ultrasound_console.frames import IqFrame, Status
-from ultrasound_console.ui.correcting import NAME
-from ultrasound_console.ui.label_files import UNSAVED
 from ultrasound_console.ui.readout import readout_at
+from ultrasound_console.ui.tools.correcting import NAME
+from ultrasound_console.ui.tools.label_files import UNSAVED
 
 pytestmark = [pytest.mark.gui, needs_display]
 
@@ -420,7 +420,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_the_label_stays_unsaved(cor
 
 
 def test_the_folder_is_remembered(correcting, tmp_path, monkeypatch):
-    from ultrasound_console.ui.label_files import LabelFiles
+    from ultrasound_console.ui.tools.label_files import LabelFiles
 
     chosen = tmp_path / 'the "folder"'
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a: str(chosen))

@@ -19,9 +19,7 @@ from PySide6.QtTest import QTest
 
 from ultrasound_console.assets import model
 from ultrasound_console.segment import Segmenter
-from ultrasound_console.ui import engineer as engineer_module
-from ultrasound_console.ui.engineer import COPIED_TEXT, _read_place, _write_place
-from ultrasound_console.ui.engineer_figures import (
+from ultrasound_console.ui.engineer.figures import (
     NO_TRUTH,
     Passed,
     Recent,
@@ -31,10 +29,12 @@ from ultrasound_console.ui.engineer_figures import (
     stage_rows,
     truth_rows,
 )
-from ultrasound_console.ui.engineer_log import MOST, Log
-from ultrasound_console.ui.engineer_plots import LatencyPlot, StageBars, TruthPlot, round_up
-from ultrasound_console.ui.engineer_process import Threads, cpu_seconds, resident_bytes
-from ultrasound_console.ui.engineer_report import without_names
+from ultrasound_console.ui.engineer.log import MOST, Log
+from ultrasound_console.ui.engineer.plots import LatencyPlot, StageBars, TruthPlot, round_up
+from ultrasound_console.ui.engineer.process import Threads, cpu_seconds, resident_bytes
+from ultrasound_console.ui.engineer.report import without_names
+from ultrasound_console.ui.engineer.window import COPIED_TEXT, _read_place, _write_place
+from ultrasound_console.ui.engineer.window import window as engineer_module
 
 pytest_plugins = ["console_for_tests"]
 
@@ -105,7 +105,7 @@ def test_it_opens_and_closes_with_keys_and_costs_nothing_while_closed(live):
 def test_nothing_of_it_is_loaded_by_the_command_line():
     code = (
         "import sys, ultrasound_console.__main__\n"
-        "assert 'ultrasound_console.ui.engineer' not in sys.modules\n"
+        "assert 'ultrasound_console.ui.engineer.window' not in sys.modules\n"
         "import ultrasound_console.ui.engineer\n"
         "assert 'pyqtgraph' not in sys.modules"
     )
@@ -477,7 +477,7 @@ def test_the_log_is_bounded_and_takes_any_thread():
 def test_what_nobody_else_hears_still_goes_to_stderr():
     code = (
         "import logging\n"
-        "from ultrasound_console.ui.engineer_log import Log\n"
+        "from ultrasound_console.ui.engineer.log import Log\n"
         "log = Log(); log.start(); logging.getLogger('x').error('heard')\n"
         "log.stop(); assert not logging.getLogger().handlers\n"
         "assert [entry.text for entry in log.entries()] == ['x: heard']\n"

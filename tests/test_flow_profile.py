@@ -9,8 +9,8 @@ from frames_for_tests import RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, make_acqu
 
 from ultrasound_console.frames import Status
 from ultrasound_console.geometry import plane_wave_velocity_m_s
-from ultrasound_console.ui.flow_profile import longest_run, profile_along
-from ultrasound_console.ui.vessel_angle import Axis
+from ultrasound_console.ui.tools.flow_profile import longest_run, profile_along
+from ultrasound_console.ui.tools.vessel_angle import Axis
 
 GRIDS = {"rectangle": RECTANGLE, "sheared": SHEARED, "polar": SECTOR}
 

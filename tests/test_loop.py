@@ -7,7 +7,7 @@ from fakes import make_acquisition
 
 from ultrasound_console.cine import LoopFrame
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui.loop import next_of, peak_aliasing, peak_systoles, stretch
+from ultrasound_console.ui.cine.loop import next_of, peak_aliasing, peak_systoles, stretch
 
 PLAIN = make_acquisition(frame_interval_s=0.1)
 # Ten frames a beat as it is played, though the cycle is a little shorter; the peak in the fourth.

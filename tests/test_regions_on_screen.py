@@ -13,9 +13,9 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QFileDialog
 
 from ultrasound_console.measure import statistics
-from ultrasound_console.ui import region_trace
 from ultrasound_console.ui.readout import velocity_text
-from ultrasound_console.ui.region_tool import COLOURS, MOST
+from ultrasound_console.ui.tools import region_trace
+from ultrasound_console.ui.tools.region_tool import COLOURS, MOST
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]

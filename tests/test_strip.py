@@ -6,8 +6,8 @@ from fakes import make_acquisition
 
 from ultrasound_console.cine import LoopFrame
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui.loop import Figures
-from ultrasound_console.ui.strip import strip_picture
+from ultrasound_console.ui.cine.loop import Figures
+from ultrasound_console.ui.cine.strip import strip_picture
 
 NEW, OLD = ProcessingSettings(), ProcessingSettings(wall_filter="none")
 GROUND, BARS, LINE = (0, 0, 0), (200, 100, 0), (0, 0, 250)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..render.view import View
-from . import cine_bar, messages, tool_row, top_strip
+from . import messages, top_strip
+from .cine import bar as cine_bar
 from .control_panel import COLUMN_WIDTH_PX, STRIP_HEIGHT_PX, Arrangement
+from .tools import tool_row
 
 WIDE_PX = 1600
 

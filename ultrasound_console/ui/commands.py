@@ -10,11 +10,13 @@ from ..flow_states import FLOW_STATES
 from ..record.content import Content
 from ..settings.display import DUAL, TRIPLE
 from ..sources import source_names
-from . import ab, engineer, exporting, flow_switch, plots, recorder
+from . import ab, flow_switch, plots, recorder
 from .actions import Command, FilledWhenOpened, Group
-from .annotations import CLEAR_KEYS as CLEAR_NOTES_KEYS
-from .correcting import ACCEPT_KEY, SAVE_KEY
+from .engineer import window as engineer
 from .presets import SAVE_KEYS
+from .tools import exporting
+from .tools.annotations import CLEAR_KEYS as CLEAR_NOTES_KEYS
+from .tools.correcting import ACCEPT_KEY, SAVE_KEY
 
 if TYPE_CHECKING:
     from .window import MainWindow

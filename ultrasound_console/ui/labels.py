@@ -17,7 +17,7 @@ from ..render.painter import CORRECTED, FOLDS, HATCH_PX, KEPT, TRUTH, UNSURE_BEL
 from ..render.view import KEY_PX, RULER_PX, TITLE_PX, Rect, Tick
 from . import theme
 from .readout import badges_of, readout_at, truth_lines
-from .vessel_angle import WARNING_RAD, angle_text
+from .tools.vessel_angle import WARNING_RAD, angle_text
 
 TITLES = (
     "Conventional colour Doppler",

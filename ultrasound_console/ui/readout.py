@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..dsp.agreement import NOTE
 from ..frames import DopplerFrame, Status
-from .vessel_angle import angle_text
+from .tools.vessel_angle import angle_text
 
 MINUS = "\N{MINUS SIGN}"
 CAUTION_SHARE = 0.05

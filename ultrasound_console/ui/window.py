@@ -40,36 +40,36 @@ from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
 from .ab import OTHER_KEY, AbBar
 from .actions import install
-from .annotations import Annotations
 from .arrangement import arrangement_for
 from .asking import GIVE_PRF, ask_prf
 from .auto_freeze import AutoFreeze, notice_text
-from .cine_bar import CineBar
-from .colour_box import ColourBoxEditor
+from .cine.bar import CineBar
 from .commands import groups
 from .control_panel import (
     FORMED_WHEN_ACQUIRED,
     Arrangement,
     ControlPanel,
 )
-from .correcting import Correcting
-from .engineer import Engineer
-from .exporting import MeasurementExport
+from .engineer.window import Engineer
 from .keyboard import RETURN_KEYS, press, step_focus
-from .label_files import LabelFiles
 from .labels import PanelLabels
-from .line_tools import LineTools
 from .messages import MessageBar, StatusLine
 from .meter import Meter
 from .plots import PlotArea
 from .presets import PresetButton
 from .progress import Progress
 from .recorder import Recording
-from .regions import Regions
 from .remembering import Remembering
 from .sheet import ShortcutSheet
 from .start_page import StartPage
-from .tool_row import LOOK, ToolRow
+from .tools.annotations import Annotations
+from .tools.colour_box import ColourBoxEditor
+from .tools.correcting import Correcting
+from .tools.exporting import MeasurementExport
+from .tools.label_files import LabelFiles
+from .tools.line_tools import LineTools
+from .tools.regions import Regions
+from .tools.tool_row import LOOK, ToolRow
 from .top_strip import TopStrip
 
 SMALLEST_PX = (1024, 600)

@@ -1,0 +1,1 @@
+"""The frozen loop: its bar, its strip, playing."""

@@ -1,0 +1,1 @@
+"""What the mouse does to the pictures: measuring, the colour box, notes, correcting by hand."""
