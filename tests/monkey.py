@@ -87,7 +87,7 @@ class Monkey:
         """Bring the window back by what any user can do; it must go on live."""
         self._note("recover")
         window = self.window
-        window.tools.choose(LOOK)
+        window.tools.row.choose(LOOK)
         window.showNormal()
         window.open_source(SOURCES[0])
         name = SOURCES[0].partition(":")[2]

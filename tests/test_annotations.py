@@ -24,7 +24,7 @@ class Writer:
 
     @property
     def notes(self):
-        return self.window.annotations.notes
+        return self.window.tools.annotations.notes
 
     @property
     def entry(self):
@@ -107,7 +107,7 @@ def test_escape_leaves_no_note_and_an_empty_text_neither(writer):
     writer.type("   ")
     assert writer.notes == ()
     assert writer.texts == []
-    assert writer.window.tools.current == annotations.NAME
+    assert writer.window.tools.row.current == annotations.NAME
 
 
 def test_text_and_tip_are_moved_each_by_itself(writer):
@@ -162,7 +162,7 @@ def test_the_keyboard_alone_does(writer):
     console.key(Qt.Key.Key_Delete)
     assert writer.notes == ()
     console.key(Qt.Key.Key_Escape)
-    assert writer.window.tools.current == LOOK
+    assert writer.window.tools.row.current == LOOK
 
 
 def test_notes_stay_through_freezing_zooming_and_other_views_until_another_source(writer):
@@ -191,16 +191,16 @@ def test_there_is_an_end_to_them(writer):
     for number in range(annotations.MOST):
         writer.console.key(Qt.Key.Key_Return)
         writer.type(f"n{number}")
-        writer.window.annotations._select(None)
+        writer.window.tools.annotations._select(None)
     writer.console.key(Qt.Key.Key_Return)
     assert len(writer.notes) == annotations.MOST
-    assert writer.window.tools.hint.text() == annotations.TOO_MANY
+    assert writer.window.tools.row.hint.text() == annotations.TOO_MANY
 
 
 def test_a_picture_of_the_window_has_them(writer):
     without = writer.window.grab().toImage()
     writer.write("kept")
-    writer.window.annotations._select(None)
+    writer.window.tools.annotations._select(None)
     with_notes = writer.window.grab().toImage()
     for place in range(3):
         middle = writer.canvas.mapTo(writer.window, writer.at(writer.notes[0].text_m, place))

@@ -70,7 +70,7 @@ class Boxes:
 
     @property
     def hint(self):
-        return self.console.window.tools.hint.text()
+        return self.console.window.tools.row.hint.text()
 
     def set_values(self):
         return {name: getattr(self.settings, name) for name in SIDES}
@@ -295,7 +295,7 @@ def test_a_side_brought_to_the_limit_is_open_again(boxes):
 
 def test_the_tool_draws_a_box_anywhere_and_shift_moves_it(boxes):
     boxes.console.key(Qt.Key.Key_B)
-    assert boxes.console.window.tools.current == colour_box.NAME
+    assert boxes.console.window.tools.row.current == colour_box.NAME
     boxes.drag((-0.004, 0.012), (0.009, 0.008))
     box = boxes.play()
     # The corners under the pointer are those that were drawn.
@@ -309,7 +309,7 @@ def test_the_tool_draws_a_box_anywhere_and_shift_moves_it(boxes):
     boxes.console.key(Qt.Key.Key_Delete)
     assert boxes.set_values() == OPEN
     boxes.console.key(Qt.Key.Key_Escape)
-    assert boxes.console.window.tools.current == LOOK
+    assert boxes.console.window.tools.row.current == LOOK
 
 
 def test_without_the_tool_a_drag_inside_moves_the_picture(boxes):
@@ -341,7 +341,7 @@ def test_arrows_move_resize_and_steer_in_one_step_of_undo(boxes):
     boxes.console.key(Qt.Key.Key_Left, CONTROL)
     boxes.console.key(Qt.Key.Key_Left, CONTROL)
     assert math.degrees(boxes.play().steering_rad) == pytest.approx(13.0)
-    boxes.console.until(lambda: not boxes.console.window.box._commit.isActive())
+    boxes.console.until(lambda: not boxes.console.window.tools.box._commit.isActive())
     boxes.console.key(Qt.Key.Key_Z, CONTROL)
     while boxes.settings != drawn:
         assert boxes.settings != before
@@ -456,7 +456,7 @@ def test_a_box_that_is_cut_off_is_told(boxes):
     boxes.source.acquisition = dataclasses.replace(boxes.source.acquisition, notes=(note,))
     boxes.drag(boxes.grip_m(frozenset((BOTTOM, RIGHT))), (-0.003, -0.003))
     boxes.play()
-    assert boxes.hint == note
+    boxes.console.until(lambda: boxes.hint == note)
 
 
 def test_the_outline_of_the_box_is_where_its_samples_are(boxes):

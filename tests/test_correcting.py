@@ -48,7 +48,7 @@ def correcting(console, monkeypatch):  # noqa: F811
 
 
 def tool(console):  # noqa: F811
-    return console.window.correcting.tool
+    return console.window.tools.correcting.tool
 
 
 def pixel(console, row, line, place=1):  # noqa: F811
@@ -286,9 +286,9 @@ def test_delete_lets_the_automatic_folds_come_back(correcting):
 def test_live_it_says_to_freeze_first(live):  # noqa: F811
     before = live.frame
     live.key(Qt.Key.Key_E)
-    assert live.window.tools.current == NAME
+    assert live.window.tools.row.current == NAME
     assert live.window.message.text.text().startswith("Freeze first")
-    assert live.window.correcting.hint.text().startswith("Freeze first")
+    assert live.window.tools.correcting.hint.text().startswith("Freeze first")
     view = live.window.canvas.view
     _, (row, line) = aliased_core(before)
     at = pixel(live, row, line)
@@ -299,7 +299,7 @@ def test_live_it_says_to_freeze_first(live):  # noqa: F811
         live.key(key, CONTROL if key == Qt.Key.Key_L else Qt.KeyboardModifier.NoModifier)
     assert not (live.frame.status == Status.BY_HAND).any()
     live.freeze()
-    live.until(lambda: "Click a region" in live.window.correcting.hint.text())
+    live.until(lambda: "Click a region" in live.window.tools.correcting.hint.text())
     click(live, at)
     assert tool(live).selection is not None
 
@@ -334,13 +334,13 @@ def test_corrections_stay_with_their_frame_in_the_loop(correcting):
 def test_a_saved_label_is_what_was_corrected(correcting, tmp_path):
     found = correcting.frame
     before = correcting.engine.cine.as_found(found.index - 1)
-    correcting.window.correcting.files.folder = tmp_path / "mine"
+    correcting.window.tools.correcting.files.folder = tmp_path / "mine"
     _, (row, line) = aliased_core(found)
     correcting.key(Qt.Key.Key_L, CONTROL)
     assert "No fold is given by hand yet" in correcting.window.message.text.text()
     click(correcting, pixel(correcting, row, line))
     correcting.key(Qt.Key.Key_Plus)
-    save = correcting.window.correcting.buttons["save"]
+    save = correcting.window.tools.correcting.buttons["save"]
     assert save.isEnabled()
     correcting.key(Qt.Key.Key_L, CONTROL)
     correcting.until(lambda: "Label saved: " in correcting.window.message.text.text())
@@ -365,22 +365,22 @@ def test_a_saved_label_is_what_was_corrected(correcting, tmp_path):
     correcting.key(Qt.Key.Key_Minus)
     assert save.isEnabled()
     correcting.key(Qt.Key.Key_L, CONTROL)
-    correcting.until(lambda: not correcting.window.correcting.unsaved)
+    correcting.until(lambda: not correcting.window.tools.correcting.unsaved)
     assert labels.label_files(tmp_path / "mine") == (path,)
     assert (labels.load(path).label.fold[given] == found.fold[given] - 1).all()
 
 
 def test_a_whole_frame_is_accepted_as_it_is(correcting, tmp_path):
     found = correcting.frame
-    correcting.window.correcting.files.folder = tmp_path
+    correcting.window.tools.correcting.files.folder = tmp_path
     correcting.key(Qt.Key.Key_E, SHIFT)
     correcting.until(lambda: Status.BY_HAND in correcting.frame.status)
     sure = (found.status == Status.KEPT) | (found.status == Status.CORRECTED)
     np.testing.assert_array_equal(correcting.frame.status == Status.BY_HAND, sure)
     np.testing.assert_array_equal(correcting.frame.fold, found.fold)
     assert (correcting.frame.status == Status.ABSTAINED).any()
-    correcting.window.correcting.buttons["save"].click()
-    correcting.until(lambda: not correcting.window.correcting.unsaved)
+    correcting.window.tools.correcting.buttons["save"].click()
+    correcting.until(lambda: not correcting.window.tools.correcting.unsaved)
     label = labels.load(*labels.label_files(tmp_path)).label
     np.testing.assert_array_equal(label.given, sure)
     correcting.key(Qt.Key.Key_Z, CONTROL)
@@ -389,7 +389,7 @@ def test_a_whole_frame_is_accepted_as_it_is(correcting, tmp_path):
 
 @pytest.mark.parametrize("how", ["resume", "close", "open"])
 def test_what_was_not_saved_is_kept_apart(correcting, tmp_path, how):
-    correcting.window.correcting.files.folder = tmp_path
+    correcting.window.tools.correcting.files.folder = tmp_path
     frame = correcting.frame
     _, (row, line) = aliased_core(frame)
     click(correcting, pixel(correcting, row, line))
@@ -402,7 +402,7 @@ def test_what_was_not_saved_is_kept_apart(correcting, tmp_path, how):
     else:
         correcting.window.open_source("known")
         correcting.until((tmp_path / UNSAVED).is_dir)
-        correcting.window.correcting.files.close()
+        correcting.window.tools.correcting.files.close()
     (path,) = labels.label_files(tmp_path / UNSAVED)
     assert labels.load(path).label.fold[row, line] == 2
     assert not list(tmp_path.glob(f"*{labels.SUFFIX}"))
@@ -410,13 +410,13 @@ def test_what_was_not_saved_is_kept_apart(correcting, tmp_path, how):
 
 def test_a_folder_that_cannot_be_written_is_said_and_the_label_stays_unsaved(correcting, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    correcting.window.correcting.files.folder = tmp_path / "file"
+    correcting.window.tools.correcting.files.folder = tmp_path / "file"
     correcting.key(Qt.Key.Key_E, SHIFT)
     correcting.key(Qt.Key.Key_L, CONTROL)
     correcting.until(lambda: "choose another folder" in correcting.window.message.text.text())
     assert correcting.window.message.is_error
-    assert correcting.window.correcting.unsaved == (correcting.frame.index,)
-    correcting.window.correcting.files.folder = tmp_path
+    assert correcting.window.tools.correcting.unsaved == (correcting.frame.index,)
+    correcting.window.tools.correcting.files.folder = tmp_path
 
 
 def test_the_folder_is_remembered(correcting, tmp_path, monkeypatch):
@@ -424,7 +424,7 @@ def test_the_folder_is_remembered(correcting, tmp_path, monkeypatch):
 
     chosen = tmp_path / 'the "folder"'
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a: str(chosen))
-    correcting.window.correcting.choose_folder()
+    correcting.window.tools.correcting.choose_folder()
     assert str(chosen) in correcting.window.message.text.text()
     assert LabelFiles().folder == chosen
 
@@ -432,11 +432,11 @@ def test_the_folder_is_remembered(correcting, tmp_path, monkeypatch):
 def test_a_file_that_was_opened_is_told_by_its_checksum(correcting, tmp_path):
     source = tmp_path / "scan.mat"
     source.write_bytes(b"samples")
-    correcting.window.correcting.files.folder = tmp_path
-    correcting.window.correcting.begin(str(source))
+    correcting.window.tools.correcting.files.folder = tmp_path
+    correcting.window.tools.correcting.begin(str(source))
     correcting.key(Qt.Key.Key_E, SHIFT)
     correcting.key(Qt.Key.Key_L, CONTROL)
-    correcting.until(lambda: not correcting.window.correcting.unsaved)
+    correcting.until(lambda: not correcting.window.tools.correcting.unsaved)
     (path,) = labels.label_files(tmp_path)
     wanted = hashlib.sha256(b"samples").hexdigest()
     assert labels.load(path).provenance.source_sha256 == wanted
@@ -446,10 +446,10 @@ def test_esc_puts_the_tool_away_and_its_marks(correcting):
     _, (row, line) = aliased_core(correcting.frame)
     click(correcting, pixel(correcting, row, line))
     assert correcting.window.canvas.marks
-    assert correcting.window.correcting.bar.isVisible()
+    assert correcting.window.tools.correcting.bar.isVisible()
     correcting.key(Qt.Key.Key_Escape)
     assert not correcting.window.canvas.marks
-    assert not correcting.window.correcting.bar.isVisible()
+    assert not correcting.window.tools.correcting.bar.isVisible()
     before = correcting.window.store.current
     correcting.key(Qt.Key.Key_Plus)
     assert not (correcting.engine.cine.frame(correcting.frame.index).status == 4).any()

@@ -80,11 +80,11 @@ def test_tab_goes_through_all_of_the_window_once_from_top_to_bottom(dressed, siz
     seen = walk(dressed)
     assert usable(dressed) <= set(seen)
     assert len(set(seen)) == len(seen)
-    blocks = [window.top, window.message, window.tools, window.controls, window.cine]
+    blocks = [window.top, window.message, window.tools.row, window.controls, window.cine]
     places = [
         next(at for at, block in enumerate(blocks) if block.isAncestorOf(widget))
         for widget in seen
-        if not window.plots.isAncestorOf(widget)
+        if not window.tools.plots.isAncestorOf(widget)
     ]
     start = places.index(0)
     in_order = places[start:] + places[:start]

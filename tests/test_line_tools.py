@@ -68,14 +68,14 @@ def planes(frame):
 
 def test_a_distance_is_what_the_mouse_went(held):
     held.key(Qt.Key.Key_D)
-    assert held.window.tools.current == "Distance"
+    assert held.window.tools.row.current == "Distance"
     before = held.picture(0).astype(int)
     (x0, z0), (x1, z1) = drag(held, (-0.005, 0.010), (0.007, 0.019))
-    (line,) = held.window.lines.calipers.lines
+    (line,) = held.window.tools.lines.calipers.lines
     assert line.length_m == pytest.approx(math.hypot(x1 - x0, z1 - z0), abs=1e-9)
     # 12 mm to the side and 9 mm down, as exactly as a pixel goes.
     assert line.length_m == pytest.approx(0.015, abs=2 * 1 / held.window.canvas.view.pixels_per_m)
-    text = held.window.lines.calipers.captions[0].full_text
+    text = held.window.tools.lines.calipers.captions[0].full_text
     assert text.startswith(f"1   {1e3 * line.length_m:.1f} mm")
     assert f"depth {1e3 * abs(z1 - z0):.1f}" in text
     assert f"lateral {1e3 * abs(x1 - x0):.1f}" in text
@@ -88,13 +88,13 @@ def test_ends_and_whole_distances_can_be_moved(held):
     held.key(Qt.Key.Key_D)
     drag(held, (-0.005, 0.010), (0.005, 0.010))
     _, end_m = drag(held, (0.005, 0.010), (0.005, 0.020), place=1)
-    (line,) = held.window.lines.calipers.lines
+    (line,) = held.window.tools.lines.calipers.lines
     assert line.end_m == pytest.approx(end_m, abs=2e-4)
     assert line.start_m == pytest.approx((-0.005, 0.010), abs=2e-4)
     length_m = line.length_m
     middle = (0.0, 0.015)
     drag(held, middle, (0.004, 0.015))
-    (line,) = held.window.lines.calipers.lines
+    (line,) = held.window.tools.lines.calipers.lines
     assert line.length_m == pytest.approx(length_m)
     assert line.start_m[0] == pytest.approx(-0.001, abs=3e-4)
 
@@ -104,9 +104,9 @@ def test_there_are_four_at_most_and_delete_takes_the_selected_one(held):
     for number in range(5):
         z_m = 0.008 + 0.004 * number
         drag(held, (-0.006, z_m), (-0.004 + 0.001 * number, z_m))
-    calipers = held.window.lines.calipers
+    calipers = held.window.tools.lines.calipers
     assert len(calipers.lines) == 4
-    assert "4 distances" in held.window.tools.hint.text()
+    assert "4 distances" in held.window.tools.row.hint.text()
     held.qtbot.mouseClick(held.window.canvas, LEFT, pos=point(held, 0, -0.006, 0.012))
     held.key(Qt.Key.Key_Delete)
     assert [round(line.start_m[1], 3) for line in calipers.lines] == [0.008, 0.016, 0.020]
@@ -120,11 +120,11 @@ def test_there_are_four_at_most_and_delete_takes_the_selected_one(held):
 def test_a_click_is_no_distance(held):
     held.key(Qt.Key.Key_D)
     held.qtbot.mouseClick(held.window.canvas, LEFT, pos=point(held, 0, 0.0, 0.02))
-    assert held.window.lines.calipers.lines == ()
+    assert held.window.tools.lines.calipers.lines == ()
 
 
 def test_lines_of_one_source_do_not_measure_another(held):
-    canvas, lines = held.window.canvas, held.window.lines
+    canvas, lines = held.window.canvas, held.window.tools.lines
     held.key(Qt.Key.Key_D)
     drag(held, (-0.005, 0.010), (0.005, 0.010))
     held.key(Qt.Key.Key_L)
@@ -142,7 +142,7 @@ def test_lines_of_one_source_do_not_measure_another(held):
     held.play(2)
     assert not drawn & set(canvas.marks)
     assert held.window.store.current.display.angle_rad == 0.0
-    assert held.window.lines.rows() == []
+    assert held.window.tools.lines.rows() == []
 
 
 # ---- profile -------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def draw_profile(console):
 
 def test_the_profile_is_that_of_the_planes(held):
     start_m, end_m = draw_profile(held)
-    profile, frame = held.window.lines.profile.profile, held.frame
+    profile, frame = held.window.tools.lines.profile.profile, held.frame
     grid = frame.acquisition.colour_grid
     share = profile.distance_m / profile.distance_m[-1]
     rows, columns = grid.indices(
@@ -173,14 +173,14 @@ def test_the_profile_is_that_of_the_planes(held):
     assert moved == pytest.approx(frame.fold[nearest][flow], abs=1e-5)
     # The vessel is 8.4 mm across, here cut at a slant; at its wall the flow is too weak to show.
     assert profile.diameter_m == pytest.approx(2 * 0.0042 * math.hypot(1, 0.16), abs=6e-4)
-    text = held.window.lines.profile.caption.full_text
+    text = held.window.tools.lines.profile.caption.full_text
     assert f"{1e3 * profile.diameter_m:.1f} mm wide" in text
     assert text.startswith("de-aliased")
 
 
 def test_the_plot_shows_both_curves_between_the_nyquist_limits(held):
     draw_profile(held)
-    line = held.window.lines.profile
+    line = held.window.tools.lines.profile
     raw, corrected = line.plot.drawing.curves
     assert np.nanmax(raw.y) <= 100 * held.frame.nyquist_velocity_m_s
     assert np.nanmax(corrected.y) == pytest.approx(
@@ -196,13 +196,13 @@ def test_the_profile_follows_the_frames(live):
     seen = []
     for _ in range(3):
         live.play(4)
-        live.until(lambda: live.window.lines.profile.profile.index == live.frame.index)
-        seen.append(live.window.lines.profile.profile.peak_m_s(corrected=True))
+        live.until(lambda: live.window.tools.lines.profile.profile.index == live.frame.index)
+        seen.append(live.window.tools.lines.profile.profile.peak_m_s(corrected=True))
     assert len(set(seen)) == 3
     live.freeze()
     live.key(Qt.Key.Key_Home)
     live.until(lambda: live.frame.index == live.engine.cine.indices()[0])
-    assert live.window.lines.profile.profile.index == live.frame.index
+    assert live.window.tools.lines.profile.profile.index == live.frame.index
 
 
 # ---- angle ---------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_bars_and_read_outs_are_divided_by_the_cosine_and_the_planes_stay(held):
         assert sorted(corrected) == pytest.approx(sorted(factor * v for v in plain), rel=0.01)
     angle = f"\N{ANGLE}{math.degrees(angle_rad):.0f}\N{DEGREE SIGN}"
     assert held.window.labels.bars[2].unit == f"cm/s\n{angle}"
-    assert held.window.lines.angle.chip.text().startswith(f"{angle} corrected")
+    assert held.window.tools.lines.angle.chip.text().startswith(f"{angle} corrected")
     assert read_raw(held) == pytest.approx(factor * raw_before, abs=0.1 * factor)
     assert angle in held.window.labels.readouts[0].full_text
     assert planes(held.frame) == before
@@ -253,7 +253,7 @@ def test_bars_and_read_outs_are_divided_by_the_cosine_and_the_planes_stay(held):
     # One key ends it, and the picture is the same to the bit.
     held.key(Qt.Key.Key_G, Qt.KeyboardModifier.ShiftModifier)
     assert bars(held) == plain_bars
-    assert not held.window.lines.angle.chip.isVisible()
+    assert not held.window.tools.lines.angle.chip.isVisible()
     held.key(Qt.Key.Key_Escape)
     held.qtbot.mouseMove(canvas, QPoint(2, 2))
     held.until(lambda: canvas.cursor_m is None)
@@ -262,7 +262,7 @@ def test_bars_and_read_outs_are_divided_by_the_cosine_and_the_planes_stay(held):
 
 def test_a_steep_angle_warns_and_one_across_the_flow_is_refused(held):
     draw_axis(held, 66)
-    chip, message = held.window.lines.angle.chip, held.window.message
+    chip, message = held.window.tools.lines.angle.chip, held.window.message
     assert chip.text().endswith("unreliable")
     assert "Steer the beam" in message.text.text()
     held.key(Qt.Key.Key_Delete)
@@ -270,7 +270,7 @@ def test_a_steep_angle_warns_and_one_across_the_flow_is_refused(held):
     draw_axis(held, 85)
     assert held.window.store.current.display.angle_rad == 0.0
     assert not chip.isVisible()
-    assert "not corrected" in held.window.lines.angle._caption.full_text
+    assert "not corrected" in held.window.tools.lines.angle._caption.full_text
 
 
 def test_nothing_moves_under_the_hand_while_an_axis_is_drawn(held):
@@ -295,7 +295,7 @@ def test_nothing_moves_under_the_hand_while_an_axis_is_drawn(held):
 
 def test_the_control_turns_the_axis_and_undo_takes_it_back(held):
     draw_axis(held, 40)
-    angle = held.window.lines.angle
+    angle = held.window.tools.lines.angle
     held.window.store.commit()
     held.window.apply({"angle_rad": math.radians(30)})
     (line,) = angle.tool.lines
@@ -310,7 +310,7 @@ def test_the_control_turns_the_axis_and_undo_takes_it_back(held):
 
 def test_the_profile_follows_the_angle(held):
     draw_profile(held)
-    profile = held.window.lines.profile
+    profile = held.window.tools.lines.profile
     before = np.nanmax(profile.plot.drawing.curves[1].y)
     kept = profile.profile.corrected_m_s.copy()
     held.window.apply({"angle_rad": math.radians(60)})
@@ -333,10 +333,10 @@ def test_all_of_it_is_in_the_table(held, tmp_path, monkeypatch):
     text = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     rows = list(csv.DictReader(text))
     (length,) = [row for row in rows if row["quantity"] == "length"]
-    line = held.window.lines.calipers.lines[0]
+    line = held.window.tools.lines.calipers.lines[0]
     assert float(length["value"]) == pytest.approx(1e3 * line.length_m, rel=1e-4)
     assert length["velocity_is"] == ""
-    profile = held.window.lines.profile.profile
+    profile = held.window.tools.lines.profile.profile
     for kind, corrected in (("raw", False), ("corrected", True)):
         (peak,) = [r for r in rows if r["quantity"] == "peak velocity" and r["velocity_is"] == kind]
         assert float(peak["value"]) == pytest.approx(
@@ -359,7 +359,7 @@ def test_m_mode_is_the_scan_line_over_the_frames_of_the_loop(live):
     live.freeze()
     live.key(Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     click(live, 0.001, 0.016)
-    mmode, cine = live.window.lines.mmode, live.engine.cine
+    mmode, cine = live.window.tools.lines.mmode, live.engine.cine
     live.until(lambda: len(mmode.columns) == len(cine.indices()))
     grid = live.frame.acquisition.colour_grid
     column = round(float(grid.indices(0.001, 0.016)[1]))
@@ -389,7 +389,7 @@ def test_m_mode_is_the_scan_line_over_the_frames_of_the_loop(live):
 def test_m_mode_grows_with_a_live_picture_and_a_press_goes_to_its_frame(live):
     live.key(Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     drag(live, (0.001, 0.022), (0.001, 0.010))
-    mmode = live.window.lines.mmode
+    mmode = live.window.tools.lines.mmode
     live.play(3)
     live.until(lambda: mmode.columns and mmode.columns[-1].told.index == live.frame.index)
     n_columns = len(mmode.columns)
@@ -439,7 +439,7 @@ def with_samples(live, monkeypatch):
 
 def test_the_spectrum_of_a_gate_is_that_of_its_samples(with_samples):
     console = with_samples
-    gate = console.window.lines.gate
+    gate = console.window.tools.lines.gate
     console.key(Qt.Key.Key_W)
     click(console, 0.001, 0.016)
     assert "freeze (Space)" in gate.caption.full_text
@@ -466,7 +466,9 @@ def test_the_spectrum_of_a_gate_is_that_of_its_samples(with_samples):
     console.until(lambda: gate.plot.drawing.curves[0].y[0] > 23.0)
     assert gate.plot.drawing.curves[0].y == pytest.approx(24.0, abs=0.6)
     assert gate.spectrogram is spectrogram
-    rows = [row for row in console.window.lines.rows() if row.quantity.startswith("mean velocity")]
+    rows = [
+        row for row in console.window.tools.lines.rows() if row.quantity.startswith("mean velocity")
+    ]
     assert [row.velocity_is for row in rows] == ["raw"] * len(mean.x)
     assert rows[0].value == pytest.approx(24.0, abs=0.6)
     # What is live has no spectrum, least of all an old one.
@@ -476,7 +478,7 @@ def test_the_spectrum_of_a_gate_is_that_of_its_samples(with_samples):
 
 def test_a_gate_is_moved_made_longer_and_taken_away(with_samples):
     console = with_samples
-    gate = console.window.lines.gate
+    gate = console.window.tools.lines.gate
     console.key(Qt.Key.Key_W)
     click(console, 0.001, 0.016)
     at = point(console, 0, 0.001, 0.016)
@@ -495,7 +497,7 @@ def test_a_gate_is_moved_made_longer_and_taken_away(with_samples):
 
 
 def test_keys_alone_measure_the_vessel(held):
-    lines, ctrl = held.window.lines, Qt.KeyboardModifier.ControlModifier
+    lines, ctrl = held.window.tools.lines, Qt.KeyboardModifier.ControlModifier
     held.key(Qt.Key.Key_D)
     held.key(Qt.Key.Key_Insert)
     (diameter,) = lines.calipers.lines
@@ -527,4 +529,4 @@ def test_keys_alone_measure_the_vessel(held):
     held.key(Qt.Key.Key_W)
     held.key(Qt.Key.Key_Insert)
     assert lines.gate.gate is not None
-    assert held.window.regions.tool.regions == ()
+    assert held.window.tools.regions.tool.regions == ()

@@ -35,39 +35,39 @@ def test_pyqtgraph_is_not_needed_to_open_the_window():
 def test_the_key_and_the_button_open_plots_in_the_room_of_the_pictures(live):
     window = live.window
     before_px = window.canvas.height()
-    assert window.plots.isHidden()
+    assert window.tools.plots.isHidden()
     live.key(Qt.Key.Key_T)
     live.until(lambda: window.canvas.height() < before_px)
-    assert window.plots.height() == LEAST_PX
+    assert window.tools.plots.height() == LEAST_PX
     live.until(lambda: window.canvas.height() == before_px - LEAST_PX)
-    assert window.plots.nothing.isVisible()
-    assert window.plots.button.isChecked()
-    assert window.plots.y() >= window.tools.y() + window.tools.height()
-    live.qtbot.mouseClick(window.plots.button, LEFT)
+    assert window.tools.plots.nothing.isVisible()
+    assert window.tools.plots.button.isChecked()
+    assert window.tools.plots.y() >= window.tools.row.y() + window.tools.row.height()
+    live.qtbot.mouseClick(window.tools.plots.button, LEFT)
     live.until(lambda: window.canvas.height() == before_px)
-    assert window.plots.isHidden()
-    assert not window.plots.button.isChecked()
+    assert window.tools.plots.isHidden()
+    assert not window.tools.plots.button.isChecked()
     # It is a setting: kept with the others, and taken back like them.
     assert window.store.current.display.plots == "closed"
     live.key(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    live.until(window.plots.isVisible)
+    live.until(window.tools.plots.isVisible)
 
 
 def test_by_themselves_plots_come_only_where_they_cost_the_pictures_no_room(live):
     window = live.window
     live.key(Qt.Key.Key_Insert)
-    assert window.regions.tool.regions
-    assert window.plots.isHidden()
+    assert window.tools.regions.tool.regions
+    assert window.tools.plots.isHidden()
     window.resize(1500, 1150)
-    live.until(window.plots.isVisible)
+    live.until(window.tools.plots.isVisible)
     width = window.canvas.picture_rect(0).width
     x_min, x_max, z_min, z_max = window.canvas.view.extent_m
     fitted = width * (z_max - z_min) / (x_max - x_min)
     assert window.canvas.picture_rect(0).height > 0.9 * fitted
-    assert LEAST_PX <= window.plots.height() <= MOST_PX
+    assert LEAST_PX <= window.tools.plots.height() <= MOST_PX
     # With nothing to show they go.
     live.key(Qt.Key.Key_Delete)
-    live.until(window.plots.isHidden)
+    live.until(window.tools.plots.isHidden)
 
 
 def test_pictures_leave_what_their_width_does_not_need():

@@ -5,7 +5,6 @@ import dataclasses
 import h5py
 import numpy as np
 import pytest
-from console_for_tests import LEFT, console  # noqa: F401
 from known_flow import KnownFlow
 from PySide6.QtCore import Qt
 from recorded import acquisition, channel_frame, record
@@ -16,6 +15,9 @@ from ultrasound_console.record.content import Content
 from ultrasound_console.sources import open_source
 from ultrasound_console.ui.recorder import GO_ON_FIRST
 
+pytest_plugins = ["console_for_tests"]
+
+LEFT = Qt.MouseButton.LeftButton
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
 
@@ -33,7 +35,7 @@ class Sending(KnownFlow):
 
 
 @pytest.fixture
-def live(console, monkeypatch):  # noqa: F811
+def live(console, monkeypatch):
     console.flow.sources["known"] = Sending()
 
     def form(frame, processing, gpu=None):
@@ -53,13 +55,13 @@ def live(console, monkeypatch):  # noqa: F811
     return console
 
 
-def files(console):  # noqa: F811
+def files(console):
     folder = console.recording.folder
     return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
-def title(console) -> str:  # noqa: F811
-    return console.recording.button.text()
+def title(console) -> str:
+    return console.recording.button.text().strip()
 
 
 def test_record_and_stop(live) -> None:

@@ -38,7 +38,7 @@ def held(live):
 
 
 def tool(console):
-    return console.window.regions.tool
+    return console.window.tools.regions.tool
 
 
 def ellipse_of(console, number=1):
@@ -46,7 +46,7 @@ def ellipse_of(console, number=1):
 
 
 def figures(console, number=1):
-    return console.window.regions.figures[number]
+    return console.window.tools.regions.figures[number]
 
 
 def at(console, place_m, place=0):
@@ -82,7 +82,7 @@ def px_m(console):
 
 
 def caption(console, place, number=1):
-    found = console.window.regions.captions.get((number, place))
+    found = console.window.tools.regions.captions.get((number, place))
     return found.text() if found is not None and found.isVisible() else None
 
 
@@ -115,7 +115,10 @@ def test_an_ellipse_is_dragged_over_a_vessel_and_measured_in_every_panel(held):
     assert all(has_colour(held.picture(place), COLOURS[0]) for place in range(3))
     # Beside the region, inside the picture.
     for place in range(3):
-        label, room = held.window.regions.captions[1, place], held.window.canvas.picture_rect(place)
+        label, room = (
+            held.window.tools.regions.captions[1, place],
+            held.window.canvas.picture_rect(place),
+        )
         assert room.x <= label.x()
         assert label.geometry().right() < room.right
         assert label.width() >= label.sizeHint().width()
@@ -180,7 +183,7 @@ def test_a_double_click_fits_a_region_to_the_vessel_under_it(held):
     assert len(tool(held).regions) == 1
     double_click(held, TISSUE_M)
     assert len(tool(held).regions) == 1
-    assert "No flow" in held.window.tools.hint.text()
+    assert "No flow" in held.window.tools.row.hint.text()
     assert held.window.canvas.view.zoom == 1.0
 
 
@@ -191,7 +194,7 @@ def test_there_are_four_regions_in_colours_of_their_own_and_delete_takes_one(hel
     assert all(has_colour(held.picture(2), colour) for colour in COLOURS)
     draw(held, TISSUE_M, (0.001, 0.001))
     assert len(tool(held).regions) == MOST
-    assert "Delete" in held.window.tools.hint.text()
+    assert "Delete" in held.window.tools.row.hint.text()
     # One of them is chosen by a press inside it.
     held.qtbot.mouseClick(held.window.canvas, LEFT, pos=at(held, (-0.004, 0.013)))
     assert tool(held).selected == 2
@@ -211,7 +214,7 @@ def test_there_are_four_regions_in_colours_of_their_own_and_delete_takes_one(hel
 def test_everything_is_done_with_keys(held):
     held.key(Qt.Key.Key_V)
     held.key(Qt.Key.Key_Insert)
-    assert held.window.tools.current == "Region"
+    assert held.window.tools.row.current == "Region"
     first = ellipse_of(held)
     assert figures(held).n_flow > 0.9 * figures(held).n_pixels
     frame = held.frame
@@ -274,7 +277,7 @@ def test_another_source_takes_regions_away(held):
 def until_traced(console, number=1):
     """Wait for the trace of all frames held; give it."""
     held = console.engine.cine.indices()
-    traces = lambda: console.window.regions.traces  # noqa: E731
+    traces = lambda: console.window.tools.regions.traces  # noqa: E731
 
     def is_traced():
         trace = traces().get(number)
@@ -343,15 +346,17 @@ def test_a_loop_that_is_processed_again_is_traced_again(held):
     held.key(Qt.Key.Key_R, CTRL)
     cine = held.engine.cine
     held.until(lambda: all(cine.frame(i).processing.flow_power_db == 18.0 for i in cine.indices()))
-    held.until(lambda: [s.told for s in held.window.regions.traces[1].samples] == list(cine.loop()))
-    after = held.window.regions.traces[1]
+    held.until(
+        lambda: [s.told for s in held.window.tools.regions.traces[1].samples] == list(cine.loop())
+    )
+    after = held.window.tools.regions.traces[1]
     check(held, after)
     assert after.samples[0].statistics.n_flow < before.samples[0].statistics.n_flow
 
 
 def plot_of(console):
     """The plot, once it has drawn what it was given."""
-    plot = console.window.regions.plot
+    plot = console.window.tools.regions.plot
     console.until(lambda: plot.isVisible() and len(plot.drawing.curves) > 0)
     console.until(lambda: plot._axes is not None and not plot._redraw.isActive())
     return plot

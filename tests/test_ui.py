@@ -217,9 +217,10 @@ def test_display_changes_work_frozen_without_processing_anything(live):
     shown, n_processed = live.frame, live.flow.n_processed
     before = live.picture(2)
     live.drag(live.control("colour_scale_m_s"), 0.5)
-    assert live.window.store.current.display.colour_scale_m_s == pytest.approx(1.5, abs=0.02)
+    scale_m_s = live.window.store.current.display.colour_scale_m_s
+    assert scale_m_s == pytest.approx(1.5, abs=0.02)
     live.until(lambda: not np.array_equal(live.picture(2), before))
-    assert live.window.labels.bars[2].texts[0] == "+150"
+    assert live.window.labels.bars[2].texts[0] == f"+{100 * scale_m_s:.0f}"
     live.drag(live.control("baseline"), 0.75)
     top, bottom = live.window.labels.bars[0].texts[0], live.window.labels.bars[0].texts[-1]
     assert (float(top), float(bottom.replace("−", "-"))) == pytest.approx((26.7, -8.9), abs=1.0)

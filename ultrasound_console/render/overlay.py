@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, QRect, Qt
-from PySide6.QtGui import QImage, QPainter, QRegion
+from PySide6.QtCore import QEvent, QObject, QRect, Qt, Signal
+from PySide6.QtGui import QImage, QPainter, QPaintEvent, QRegion
 from PySide6.QtWidgets import QWidget
 
 _CHANGES = (
@@ -18,6 +20,7 @@ _CHANGES = (
     QEvent.Type.Show,
     QEvent.Type.Hide,
 )
+_PLACES = _CHANGES[1:]
 _PARTS = QWidget.RenderFlag.DrawChildren
 
 
@@ -37,11 +40,40 @@ class Patch:
     rgba: NDArray[np.uint8]
 
 
+class Drawn(QWidget):
+    """A child widget that draws itself by hand: what changes often.
+
+    Qt takes ten times as long for a widget as its text does, and paints it below the window of the
+    panels as well, where nobody sees it. This one tells the overlay alone.
+
+    Signals
+    -------
+    redrawn : ()
+        It looks different now.
+    """
+
+    redrawn = Signal()
+
+    def __init__(self, parent: QWidget, name: str) -> None:
+        super().__init__(parent)
+        self.setObjectName(name)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    @abstractmethod
+    def draw(self, painter: QPainter) -> None:
+        """Draw with a painter whose origin is the left upper corner of the widget."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw where a picture of the widgets is made."""
+        del event
+        self.draw(QPainter(self))
+
+
 class Overlay(QObject):
     """Keeps account of which child widgets of a canvas look different now.
 
-    They are ordinary widgets, and Qt paints them when their text or place changes: that is noticed
-    here.
+    Those that are :class:`Drawn` tell it; others are ordinary widgets, which Qt paints when their
+    text or place changes, and that is noticed here.
 
     Parameters
     ----------
@@ -63,14 +95,21 @@ class Overlay(QObject):
         """Draw a child widget over the panels, and over those added before."""
         self._widgets.append(widget)
         widget.installEventFilter(self)
+        if isinstance(widget, Drawn):
+            widget.redrawn.connect(partial(self._note, widget))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Note that a widget changes; the event goes on."""
-        if event.type() in _CHANGES and not self._painting and isinstance(watched, QWidget):
+        changes = _PLACES if isinstance(watched, Drawn) else _CHANGES
+        if event.type() in changes and not self._painting and isinstance(watched, QWidget):
             if event.type() == QEvent.Type.Paint:
                 self._repainted.add(watched)
             self._changed()
         return False
+
+    def _note(self, widget: QWidget) -> None:
+        self._repainted.add(widget)
+        self._changed()
 
     def forget(self) -> None:
         """Take everything for new."""
@@ -123,7 +162,15 @@ class Overlay(QObject):
         painter.translate(-left / scale, -top / scale)
         self._painting = True
         for widget, place in self._shown.items():
-            if place.intersects(rect):
+            if not place.intersects(rect):
+                continue
+            if isinstance(widget, Drawn):
+                painter.save()
+                painter.translate(widget.pos())
+                painter.setClipRect(widget.rect())
+                widget.draw(painter)
+                painter.restore()
+            else:
                 widget.render(painter, widget.pos(), QRegion(), _PARTS)
         self._painting = False
         painter.end()

@@ -26,8 +26,8 @@ _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 def groups(window: MainWindow) -> tuple[Group, ...]:
     """Everything that can be asked for by menu or key."""
-    cine, tools, correcting = window.cine, window.tools, window.correcting
-    regions, keys = window.regions, window.lines.keys
+    cine, tools, correcting = window.cine, window.tools.row, window.tools.correcting
+    regions, keys = window.tools.regions, window.tools.lines.keys
     recording = window.recording
     scenes = FilledWhenOpened("Simulated", window, source_names, window.open_source)
     return (
@@ -37,7 +37,9 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 Command("Start page", "Ctrl+Home", window.show_start_page),
                 Command(f"Open a recording {_ELLIPSIS}", "Ctrl+O", window.choose_file),
                 Command(
-                    f"Export measurements {_ELLIPSIS}", exporting.KEYS, window.measurements.ask
+                    f"Export measurements {_ELLIPSIS}",
+                    exporting.KEYS,
+                    window.tools.measurements.ask,
                 ),
             ),
             (scenes,),
@@ -78,7 +80,7 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 Command("Swap the panels", "X", window.swap_panels),
                 Command("Next colour map", "M", window.next_colour_map),
                 Command("Fit the picture", "Ctrl+0", window.canvas.reset_view),
-                Command("Plots under the pictures", plots.KEY, window.plots.toggle),
+                Command("Plots under the pictures", plots.KEY, window.tools.plots.toggle),
             ),
         ),
         Group(
@@ -89,7 +91,7 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                     for entry in tools.entries
                 ),
                 Command("Remove what is selected", "Del", tools.remove),
-                Command("Remove all notes", CLEAR_NOTES_KEYS, window.annotations.clear),
+                Command("Remove all notes", CLEAR_NOTES_KEYS, window.tools.annotations.clear),
                 Command("No angle correction", "Shift+G", lambda: window.apply({"angle_rad": 0.0})),
             ),
         ),

@@ -8,11 +8,12 @@ from __future__ import annotations
 from itertools import chain
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
 from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 
 from ..frames import DopplerFrame
 from ..render.canvas import TRUTH_WORDS_PX, WORDS_PX, PanelCanvas
+from ..render.overlay import Drawn
 from ..render.painter import CORRECTED, FOLDS, HATCH_PX, KEPT, TRUTH, UNSURE_BELOW
 from ..render.view import KEY_PX, RULER_PX, TITLE_PX, Rect, Tick
 from . import theme
@@ -38,6 +39,8 @@ _SWATCH_PX = 12
 _BUTTON_PX = 76
 _OWN_SHARE = 0.53
 _STACK_PX = 128
+_GROUND = QColor(0, 0, 0, 170)
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
 
 def angle_colour(angle_rad: float) -> str:
@@ -45,30 +48,31 @@ def angle_colour(angle_rad: float) -> str:
     return theme.WARNING if angle_rad > WARNING_RAD else theme.ACCENT
 
 
-class Caption(QLabel):
-    """Text on a dim ground, of one line or two; hidden while empty, shortened to its room."""
+class Caption(Drawn):
+    """Text on a dim ground, of one line or more; hidden while empty, shortened to its room."""
 
     def __init__(
         self, parent: QWidget, name: str, *, n_lines: int = 1, size_px: int = theme.TEXT_PX
     ) -> None:
-        super().__init__(parent)
-        self.setObjectName(name)
+        super().__init__(parent, name)
         self.setFont(theme.font(size_px))
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setWordWrap(n_lines > 1)
-        self.setIndent(0)
         self.full_text = ""
+        self._text = ""
+        self._metrics = QFontMetrics(self.font())
         self._n_lines = n_lines
         self._room_px = 0
-        self.tint(theme.TEXT)
+        self._colour = theme.TEXT
         self.hide()
+
+    def text(self) -> str:
+        """Return what is on the screen of the text."""
+        return self._text
 
     def tint(self, colour: str) -> None:
         """Give the text a colour."""
-        style = f"color: {colour}; background: rgba(0, 0, 0, 170); padding: 2px {_PAD_PX}px;"
-        if style != self.styleSheet():
-            self.setStyleSheet(style)
+        if colour != self._colour:
+            self._colour = colour
+            self.redrawn.emit()
 
     def say(self, text: str) -> None:
         """Show a text, or nothing."""
@@ -84,29 +88,37 @@ class Caption(QLabel):
             self._room_px = room_px
             self._fit()
 
+    def draw(self, painter: QPainter) -> None:
+        """Write the text on its ground."""
+        painter.fillRect(self.rect(), _GROUND)
+        painter.setPen(QColor(self._colour))
+        painter.setFont(self.font())
+        inside = self.rect().adjusted(_PAD_PX, 2, -_PAD_PX, -2)
+        painter.drawText(inside, _LEFT | Qt.TextFlag.TextWordWrap, self._text)
+
     def _fit(self) -> None:
-        metrics = QFontMetrics(self.font())
+        metrics, before = self._metrics, self._text
         inside = self._room_px - 2 * _PAD_PX
-        if inside <= 0:
-            self.hide()
-            return
-        # A line breaks between words, so that not all of its width can be counted on.
-        width = inside * self._n_lines - (self._n_lines - 1) * inside // 4
-        text = metrics.elidedText(self.full_text, Qt.TextElideMode.ElideRight, width)
-        self.setText(text)
-        used = min(inside, metrics.horizontalAdvance(text) + 1)
-        box = metrics.boundingRect(0, 0, used, 1000, Qt.TextFlag.TextWordWrap, text)
-        self.resize(used + 2 * _PAD_PX, box.height() + 4)
-        self.setVisible(bool(text))
+        self._text = ""
+        if inside > 0 and self.full_text:
+            # A line breaks between words, so that not all of its width can be counted on.
+            width = inside * self._n_lines - (self._n_lines - 1) * inside // 4
+            self._text = metrics.elidedText(self.full_text, Qt.TextElideMode.ElideRight, width)
+            used = max(metrics.horizontalAdvance(line) for line in self._text.split("\n")) + 1
+            used = min(inside, used)
+            box = metrics.boundingRect(0, 0, used, 1000, Qt.TextFlag.TextWordWrap, self._text)
+            self.resize(used + 2 * _PAD_PX, box.height() + 4)
+        if self._text != before:
+            self.redrawn.emit()
+        if self.isHidden() == bool(self._text):
+            self.setVisible(bool(self._text))
 
 
-class TickLabels(QWidget):
+class TickLabels(Drawn):
     """Texts beside the marks of a bar or ruler; the Nyquist limits stand out."""
 
     def __init__(self, parent: QWidget, name: str, alignment: Qt.AlignmentFlag) -> None:
-        super().__init__(parent)
-        self.setObjectName(name)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        super().__init__(parent, name)
         self.setFont(theme.font(theme.SMALL_PX))
         self.ticks: tuple[Tick, ...] = ()
         self._alignment = alignment
@@ -118,7 +130,7 @@ class TickLabels(QWidget):
         """Show other texts."""
         if (ticks, unit, unit_colour) != (self.ticks, self.unit, self._unit_colour):
             self.ticks, self.unit, self._unit_colour = ticks, unit, unit_colour
-            self.update()
+            self.redrawn.emit()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -126,10 +138,8 @@ class TickLabels(QWidget):
         by_height = sorted(self.ticks, key=lambda tick: tick.y_px)
         return tuple(tick.text for tick in by_height if tick.text)
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         """Write each text at the height of its mark; strong ones win where two would touch."""
-        del event
-        painter = QPainter(self)
         align = self._alignment | Qt.AlignmentFlag.AlignVCenter
         taken: list[float] = []
         for tick in sorted(self.ticks, key=lambda tick: not tick.strong):
@@ -147,27 +157,22 @@ class TickLabels(QWidget):
             painter.drawText(self.rect(), self._alignment | bottom, self.unit)
 
 
-class HatchKey(QWidget):
+class HatchKey(Drawn):
     """What the stripes over the fold colours mean."""
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("hatch_key")
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        super().__init__(parent, "hatch_key")
         self.texts = f"< {100 * UNSURE_BELOW:.0f} %", "left raw"
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         """Paint a swatch and a text for each, as the picture has them."""
-        del event
-        painter = QPainter(self)
         painter.setFont(theme.font(theme.SMALL_PX))
         step_px = round(HATCH_PX)
         for row, text in enumerate(self.texts):
             top = row * KEY_PX // 2
             painter.setPen(QColor(theme.CAPTION))
             room = self.width() - _SWATCH_PX - _TICK_GAP_PX
-            align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(_SWATCH_PX + _TICK_GAP_PX, top, room, 16, align, text)
+            painter.drawText(_SWATCH_PX + _TICK_GAP_PX, top, room, 16, _LEFT, text)
             painter.setClipRect(0, top + 2, _SWATCH_PX, _SWATCH_PX)
             is_left = row == 1
             painter.fillRect(0, top + 2, _SWATCH_PX, _SWATCH_PX, QColor("#3a4049"))
@@ -195,6 +200,7 @@ class PanelLabels:
     def __init__(self, canvas: PanelCanvas) -> None:
         self._canvas = canvas
         self._has_truth = False
+        self._told: tuple[DopplerFrame | None, DopplerFrame | None, float] = None, None, 0.0
         self.titles, self.bars, self.badges, self.readouts = [], [], [], []
         self.truths: list[Caption] = []
         for panel in range(len(TITLES)):
@@ -326,7 +332,11 @@ class PanelLabels:
         return min(round(end_px) + _GAP_PX, lowest)
 
     def show_frame(self, frame: DopplerFrame | None) -> None:
-        """Sum up what the panels show."""
+        """Sum up what the panels show, if it is not what they showed the last time."""
+        kept, angle_rad = self._canvas.kept, self._canvas.display.angle_rad
+        if (frame, kept, angle_rad) == self._told:
+            return
+        self._told = frame, kept, angle_rad
         has_truth = frame is not None and frame.score is not None
         if has_truth != self._has_truth:
             self._has_truth = has_truth
@@ -342,10 +352,9 @@ class PanelLabels:
         self.unsure.tint(theme.WARNING if badges.caution else theme.CAPTION)
         self.badges[CORRECTED].say(badges.outcome)
         self.badges[CORRECTED].tint(theme.WARNING if badges.caution else theme.ACCENT)
-        angle_rad = self._canvas.display.angle_rad
         for truth, line in zip(self.truths, truth_lines(frame, angle_rad), strict=False):
             truth.say(line)
-        if (kept := self._canvas.kept) is not None:
+        if kept is not None:
             self.badges[CORRECTED].say(f"B: {badges.outcome}")
             badges = badges_of(kept)
             self.badges[KEPT].say(f"A: {badges.outcome}")

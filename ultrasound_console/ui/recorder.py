@@ -67,8 +67,8 @@ class RecordButton(PushButton):
         elif status is not None and phase is Phase.FINISHING:
             text = f"Finishing {100 * status.share:.0f} %"
             tip = f"{status.path} is being made of what was recorded"
-        if text != self.text():
-            self.setText(text)
+        if text != self.text().strip():
+            self.setText(f" {text}")  # beside the sign, not at it
             self.setIcon(self._icons[phase is not Phase.RECORDING])
         self.setToolTip(tip)
 

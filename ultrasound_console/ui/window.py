@@ -18,10 +18,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QApplication,
     QFileDialog,
-    QHBoxLayout,
     QMainWindow,
     QMenu,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -40,7 +38,6 @@ from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
 from .ab import OTHER_KEY, AbBar
 from .actions import install
-from .arrangement import arrangement_for
 from .asking import GIVE_PRF, ask_prf
 from .auto_freeze import AutoFreeze, notice_text
 from .cine.bar import CineBar
@@ -55,21 +52,15 @@ from .keyboard import RETURN_KEYS, press, step_focus
 from .labels import PanelLabels
 from .messages import MessageBar, StatusLine
 from .meter import Meter
-from .plots import PlotArea
+from .pages import Pages
 from .presets import PresetButton
 from .progress import Progress
 from .recorder import Recording
 from .remembering import Remembering
 from .sheet import ShortcutSheet
 from .start_page import StartPage
-from .tools.annotations import Annotations
-from .tools.colour_box import ColourBoxEditor
-from .tools.correcting import Correcting
-from .tools.exporting import MeasurementExport
-from .tools.label_files import LabelFiles
-from .tools.line_tools import LineTools
-from .tools.regions import Regions
-from .tools.tool_row import LOOK, ToolRow
+from .tools.tool_row import LOOK
+from .tools.toolbox import Toolbox
 from .top_strip import TopStrip
 
 SMALLEST_PX = (1024, 600)
@@ -153,71 +144,60 @@ class MainWindow(QMainWindow):
         self.top = TopStrip(self.preset)
         self.message = MessageBar()
         self.controls = ControlPanel(store.current)
-        self.box = ColourBoxEditor(
-            self.canvas, lambda: self.store.current.acquisition, lambda: self._start
-        )
-        self.tools = ToolRow(self.canvas, always=[self.box.edges])
-        self.tools.add(self.box.entry)
-        self.annotations = Annotations(self.canvas)
-        self.tools.add(self.annotations.entry)
-        self.plots = PlotArea(self.canvas)
-        self.tools.add_widget(self.plots.button)
-        self.lines = LineTools(
+        self.tools = Toolbox(
+            self,
             self.canvas,
-            self.tools,
-            self.plots,
-            self.engine.cine,
+            self.engine,
+            store,
+            start=lambda: self._start,
             change=self.change,
             say=self.message.say,
         )
-        self.regions = Regions(self.canvas, self.tools, self.plots, self.engine.cine)
-        self.correcting = Correcting(self.engine, self.canvas, self.tools, LabelFiles())
-        self.tools.add(self.correcting.entry)
         self.ab = AbBar(self.canvas)
-        self.tools.add_widget(self.ab.keep_button)
+        self.tools.row.add_widget(self.ab.keep_button)
         self.auto_freeze = AutoFreeze()
         self.cine = CineBar()
         self.recording = Recording(self.engine, lambda: self.cine.slider.played)
-        self.tools.add_widget(self.recording.button)
-        self.measurements = MeasurementExport(self)
-        self.measurements.add(self.lines.rows)
-        self.measurements.add(self.regions.rows)
+        self.tools.row.add_widget(self.recording.button)
         self.status_line = StatusLine()
         self.progress = Progress(self.message, self.status_line)
         self.start_page = StartPage(recent)
+        self._pages = Pages(
+            self.canvas,
+            self.controls,
+            above=(self.ab,),
+            below=(self.tools.row, self.tools.correcting.bar, self.tools.plots),
+            foot=self.cine,
+            start_page=self.start_page,
+        )
         self.sheet = ShortcutSheet(self._lay_out())
         place_file = memory.path.with_name("engineer.json") if memory else None
         self.engineer = Engineer(self.engine, self.canvas, self.meter, place_file)
 
-        self.message.restart_requested.connect(self.correcting.leave)
+        self.message.restart_requested.connect(self.tools.leave_loop)
         self.message.restart_requested.connect(self.engine.restart)
         self.auto_freeze.due.connect(self._on_nobody_there)
         self.auto_freeze.over.connect(self.message.settle)
         self.message.said.connect(self.engineer.log.note)
         self.controls.changed.connect(self.change)
         self.controls.committed.connect(store.commit)
-        self.box.changed.connect(self.change_together)
-        self.box.committed.connect(store.commit)
-        for drawn in (self.box, self.annotations):
-            drawn.said.connect(self.tools.say)
-            self.tools.chosen.connect(drawn.set_tool)
+        self.tools.changed.connect(self.change_together)
+        self.tools.committed.connect(store.commit)
+        self.tools.addressed.connect(self.cine.slider.address)
         self.cine.freeze_toggled.connect(self.toggle_freeze)
         self.cine.addressed.connect(self.engine.show)
-        for tool in (self.regions, self.lines.mmode, self.lines.gate):
-            tool.addressed.connect(self.cine.slider.address)
         self.cine.rerun_requested.connect(self.engine.rerun_loop)
         self.cine.rerun_cancelled.connect(self.engine.cancel_rerun)
         self.controls.flow.chosen.connect(self.apply)
         self.preset.chosen.connect(self.apply)
-        self.plots.chosen.connect(self.apply)
+        self.tools.plots.chosen.connect(self.apply)
         self.preset.clean_chosen.connect(self.start_clean)
         self.start_page.chosen.connect(self.open_source)
         self.start_page.file_wanted.connect(self.choose_file)
         self.start_page.left.connect(self.show_pictures)
         for teller in (
             self.preset,
-            self.correcting,
-            self.measurements,
+            self.tools,
             self.recording,
             self.remembering,
             self.start_page,
@@ -243,7 +223,7 @@ class MainWindow(QMainWindow):
     def open_source(self, name: str, *, prf_hz: float | None = None) -> None:
         """Open a file or a simulated source; the present one runs until it is ready."""
         self.engineer.opened(name)
-        self.correcting.leave()
+        self.tools.leave_loop()
         self.message.settle()
         self.engine.open(name, prf_hz=prf_hz, last=self.remembering.recall(name))
 
@@ -295,14 +275,14 @@ class MainWindow(QMainWindow):
 
     def undo(self) -> None:
         """Take the last change of a setting back; while folds are corrected, that of a fold."""
-        if self.correcting.undo():
+        if self.tools.correcting.undo():
             return
         before = self.store.current
         self._restore(before, self.store.undo())
 
     def redo(self) -> None:
         """Take an undo back."""
-        if self.correcting.redo():
+        if self.tools.correcting.redo():
             return
         before = self.store.current
         self._restore(before, self.store.redo())
@@ -310,7 +290,7 @@ class MainWindow(QMainWindow):
     def toggle_freeze(self) -> None:
         """Hold the frame on screen, or go on."""
         if self._status.state is State.FROZEN:
-            self.correcting.leave()
+            self.tools.leave_loop()
             self.engine.resume()
         elif self.cine.freeze_button.isEnabled() and self.canvas.frame is not None:
             self.engine.freeze(self.canvas.frame.index)
@@ -318,12 +298,12 @@ class MainWindow(QMainWindow):
 
     def show_start_page(self) -> None:
         """Offer scenes and recordings; what runs goes on."""
-        self._pages.setCurrentWidget(self.start_page)
+        self._pages.show_start()
 
     def show_pictures(self) -> None:
         """Go back from the start page, if there is a source to go back to."""
-        if self._acquisition is not None and self._pages.currentWidget() is self.start_page:
-            self._pages.setCurrentIndex(0)
+        if self._acquisition is not None and self._pages.at_start:
+            self._pages.show_pictures()
             self.canvas.setFocus()
 
     def _on_nobody_there(self) -> None:
@@ -362,17 +342,14 @@ class MainWindow(QMainWindow):
         if notice.lacks_prf:
             self.message.offer(GIVE_PRF, partial(ask_prf, self, notice.lacks_prf, self.open_source))
         if notice.opened:
-            self.annotations.clear()
             self.canvas.clear()
-            self.lines.forget()
-            self.regions.forget()
+            self.tools.begin(notice.asked)
             self._is_new_source = True
             self.canvas.reset_view()
             self._start = notice.start or self.store.current.acquisition
             self.controls.set_resets(self._start)
             self.canvas.set_display(self.store.current.display)
             self.preset.recall(self.remembering.begin(notice.asked))
-            self.correcting.begin(notice.asked)
             self._show_settings(self.store.current)
             self.start_page.remember(notice.asked)
             self.opened.emit(notice.opened)
@@ -404,7 +381,6 @@ class MainWindow(QMainWindow):
         self.top.chip.setVisible(self._acquisition is not None or self.canvas.isVisible())
         self._set_stale(state in (State.PREPARING, State.STALE, State.FAULT))
         self.controls.set_frozen(status.state is State.FROZEN)
-        self.box.set_frozen(status.state is State.FROZEN)
         can_freeze = status.state is not State.FAULT and self.canvas.frame is not None
         self.cine.set_frozen(status.state is State.FROZEN, can_change=can_freeze)
         self.cine.show_rerun(status.rerun_share)
@@ -436,12 +412,10 @@ class MainWindow(QMainWindow):
         """Everything that tells about the frame on screen in words."""
         frame, now_s = self.canvas.frame, time.perf_counter()
         loop = self.engine.cine.loop()
-        self.ab.show_frame(frame, frozen=self._status.state is State.FROZEN)
-        self.labels.show_frame(frame)
-        self.correcting.show(frame, frozen=self._status.state is State.FROZEN)
         is_frozen = self._status.state is State.FROZEN
-        self.lines.show_frame(frame, loop, frozen=is_frozen)
-        self.regions.show_frame(frame, loop, frozen=is_frozen)
+        self.ab.show_frame(frame, frozen=is_frozen)
+        self.labels.show_frame(frame)
+        self.tools.show_frame(frame, loop, frozen=is_frozen)
         self.top.show_figures(frame, self.meter.recent_fps(now_s))
         settings = self.store.current
         self.cine.show_position(frame, loop, settings.processing, settings.display.angle_rad)
@@ -466,8 +440,7 @@ class MainWindow(QMainWindow):
     def _tell(self, settings: Settings) -> None:
         self.controls.flow.show_settings(settings)
         self.preset.show_settings(settings)
-        self.plots.want(settings.display.plots)
-        self.lines.show_settings(settings)
+        self.tools.show_settings(settings)
         self.remembering.note(settings, self.preset.preset)
 
     def _follow(self, before: Settings, after: Settings) -> None:
@@ -482,25 +455,6 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> QWidget:
         """Put everything in its place; return the widget that holds it all."""
-        self._left = QVBoxLayout()
-        self._left.setSpacing(0)
-        self._left.addWidget(self.ab)
-        self._left.addWidget(self.canvas, 1)
-        self._left.addWidget(self.tools)
-        self._left.addWidget(self.correcting.bar)
-        self._left.addWidget(self.plots)
-        self._middle = QHBoxLayout()
-        self._middle.setSpacing(1)
-        self._middle.addLayout(self._left, 1)
-        pictures = QWidget()
-        below = QVBoxLayout(pictures)
-        below.setContentsMargins(0, 0, 0, 0)
-        below.setSpacing(1)
-        below.addLayout(self._middle, 1)
-        below.addWidget(self.cine)
-        self._pages = QStackedWidget()
-        self._pages.addWidget(pictures)
-        self._pages.addWidget(self.start_page)
         central = QWidget()
         rows = QVBoxLayout(central)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -514,11 +468,7 @@ class MainWindow(QMainWindow):
         return central
 
     def _arrange(self) -> None:
-        """Put the controls where they leave the larger pictures: beside the panels or below."""
-        arrangement = arrangement_for(self.width(), self.height(), self.canvas.view.extent_m)
-        self.controls.arrange(arrangement, self.width())
-        beside = arrangement is Arrangement.COLUMN
-        (self._middle if beside else self._left).addWidget(self.controls)
+        self._pages.arrange(self.width(), self.height())
 
     def toggle_controls(self) -> None:
         """Show all controls, or only the everyday ones."""
@@ -538,8 +488,8 @@ class MainWindow(QMainWindow):
         """Compare while the key is held; Esc puts the tool away, then leaves the full screen."""
         if event.key() in RETURN_KEYS and press(self.focusWidget()):
             return
-        if event.key() == Qt.Key.Key_Escape and self.tools.current != LOOK:
-            self.tools.choose(LOOK)
+        if event.key() == Qt.Key.Key_Escape and self.tools.row.current != LOOK:
+            self.tools.row.choose(LOOK)
         elif event.key() == Qt.Key.Key_Escape and self.isFullScreen():
             self.showNormal()
         elif event.key() == _COMPARE_KEY and event.modifiers() == Qt.KeyboardModifier.NoModifier:
@@ -598,11 +548,9 @@ class MainWindow(QMainWindow):
         self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
         self.closing.emit()
         self._poll.stop()
-        self.correcting.close()
+        self.tools.close()
         self.recording.close()
         self.remembering.flush()
-        self.regions.close()
-        self.lines.close()
         self.engine.close()
         self.engineer.end()
         super().closeEvent(event)
