@@ -181,7 +181,8 @@ def test_scrubbing_shows_the_addressed_frame(live):
         live.key(key)
         live.until(lambda index=index: live.frame.index == index)
         assert live.frame is live.engine.cine.frame(index)
-        assert f"frame {index} " in live.window.cine.position.text()
+        words = live.window.cine.position  # follow in a moment
+        live.until(lambda index=index, words=words: f"frame {index} " in words.text())
         pictures.setdefault(index, live.picture(0))
         assert np.array_equal(live.picture(0), pictures[index])
     assert not np.array_equal(pictures[last], pictures[held[0]])

@@ -187,6 +187,6 @@ def _number(value: float | None) -> str:
 
 
 def _text(text: str) -> str:
-    """Make one line, which no spreadsheet takes for a formula."""
-    line = " ".join(text.split())
+    """Make one line of letters that exist, which no spreadsheet takes for a formula."""
+    line = " ".join(text.encode("utf-8", "replace").decode().split())
     return f"'{line}" if line.startswith(_FORMULAS) else line

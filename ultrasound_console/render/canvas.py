@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 from vispy.gloo import gl
@@ -40,6 +40,8 @@ WORDS_PX = 60
 """Height that is kept for what is said of a panel."""
 TRUTH_WORDS_PX = 32
 """More of it, where the truth is known."""
+# What lies over the panels comes with the next frame, or after as long as this without one.
+_OVERLAY_MS = 30
 _PANELS = {
     TRIPLE: (CONVENTIONAL, FOLDS, CORRECTED),
     DUAL: (CONVENTIONAL, CORRECTED),
@@ -123,7 +125,9 @@ class PanelCanvas(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(container)
-        self._overlay = Overlay(self, self._window.requestUpdate)
+        self._overlay_due = QTimer(self, singleShot=True, interval=_OVERLAY_MS)
+        self._overlay_due.timeout.connect(self._draw_overlay)
+        self._overlay = Overlay(self, self._on_overlay_changed)
 
     # What is shown
 
@@ -346,6 +350,15 @@ class PanelCanvas(QWidget):
         image = self._window.image(size, self._draw)
         image.setDevicePixelRatio(scale)
         return image
+
+    def _on_overlay_changed(self) -> None:
+        if not self._overlay_due.isActive():
+            self._overlay_due.start()
+
+    def _draw_overlay(self) -> None:
+        """Draw what no frame has taken to the screen."""
+        if not self._overlay.is_current:
+            self._window.requestUpdate()
 
     def _draw_on_screen(self) -> None:
         self._draw().paint_over(self._overlay, self._view, self.devicePixelRatioF())

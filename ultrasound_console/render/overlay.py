@@ -17,8 +17,8 @@ _CHANGES = (
     QEvent.Type.Paint,
     QEvent.Type.Move,
     QEvent.Type.Resize,
-    QEvent.Type.Show,
-    QEvent.Type.Hide,
+    QEvent.Type.ShowToParent,
+    QEvent.Type.HideToParent,
 )
 _PLACES = _CHANGES[1:]
 _PARTS = QWidget.RenderFlag.DrawChildren
@@ -81,6 +81,11 @@ class Overlay(QObject):
         Parent of the widgets.
     changed : callable
         Called when one of them looks different.
+
+    Attributes
+    ----------
+    is_current : bool
+        Whether nothing has changed since the patches were asked for.
     """
 
     def __init__(self, over: QWidget, changed: Callable[[], None]) -> None:
@@ -89,11 +94,14 @@ class Overlay(QObject):
         self._widgets: list[QWidget] = []
         self._repainted: set[QWidget] = set()
         self._shown: dict[QWidget, QRect] = {}
+        self._covered: list[QRect] = []
+        self.is_current = False
         self._painting = False
 
     def add(self, widget: QWidget) -> None:
         """Draw a child widget over the panels, and over those added before."""
         self._widgets.append(widget)
+        self.is_current = False
         widget.installEventFilter(self)
         if isinstance(widget, Drawn):
             widget.redrawn.connect(partial(self._note, widget))
@@ -102,18 +110,18 @@ class Overlay(QObject):
         """Note that a widget changes; the event goes on."""
         changes = _PLACES if isinstance(watched, Drawn) else _CHANGES
         if event.type() in changes and not self._painting and isinstance(watched, QWidget):
-            if event.type() == QEvent.Type.Paint:
-                self._repainted.add(watched)
-            self._changed()
+            self._note(watched if event.type() == QEvent.Type.Paint else None)
         return False
 
-    def _note(self, widget: QWidget) -> None:
-        self._repainted.add(widget)
+    def _note(self, repainted: QWidget | None) -> None:
+        if repainted is not None:
+            self._repainted.add(repainted)
+        self.is_current = False
         self._changed()
 
     def forget(self) -> None:
         """Take everything for new."""
-        self._shown.clear()
+        self._shown, self._covered, self.is_current = {}, [], False
 
     def rects(self, scale: float) -> list[tuple[int, int, int, int]]:
         """Return (left, top, right, bottom) of what they cover, without overlap.
@@ -123,10 +131,7 @@ class Overlay(QObject):
         scale : float
             Physical per logical pixel.
         """
-        covered = QRegion()
-        for rect in self._shown.values():
-            covered += rect
-        return [_physical(rect, scale) for rect in _apart(covered)]
+        return [_physical(rect, scale) for rect in self._covered]
 
     def patches(self, scale: float) -> list[Patch]:
         """Return what has changed since the last time.
@@ -149,7 +154,12 @@ class Overlay(QObject):
         for widget, rect in self._shown.items():
             if rect != shown.get(widget):
                 changed += rect
-        self._shown = shown
+        if shown != self._shown:
+            covered = QRegion()
+            for rect in shown.values():
+                covered += rect
+            self._covered = _apart(covered)
+        self._shown, self.is_current = shown, True
         self._repainted.clear()
         return [self._patch(rect, scale) for rect in _apart(changed)]
 

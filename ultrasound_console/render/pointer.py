@@ -40,6 +40,7 @@ class Pointer:
         self._point_at, self._set_shape = point_at, set_shape
         self._tools: tuple[Tool, ...] = ()
         self._held: tuple[Tool, int] | None = None  # a tool, and the place where it was pressed
+        self._held_at: Touch | None = None  # of the drag, the last
         self._drag_from: tuple[float, float] | None = None
 
     def set_tools(self, tools: tuple[Tool, ...]) -> None:
@@ -84,7 +85,7 @@ class Pointer:
             case QEvent.Type.MouseButtonPress if left and touch is not None:
                 taker = next((tool for tool in self._tools if tool.press(touch)), None)
                 if taker is not None:
-                    self._held = taker, touch.place
+                    self._held, self._held_at = (taker, touch.place), touch
                 else:
                     self._drag_from = x_px, y_px
             case QEvent.Type.MouseButtonDblClick if left and touch is not None:
@@ -92,6 +93,9 @@ class Pointer:
                     self._set_view(self._view().fitted())
                     self._point(x_px, y_px)
             case QEvent.Type.MouseMove:
+                if not event.buttons() & Qt.MouseButton.LeftButton:
+                    self._let_go()
+                    touch = self._touch(event, x_px, y_px)
                 self._drag_to(x_px, y_px)
                 self._point(x_px, y_px)
                 self._move_tools(touch)
@@ -123,10 +127,19 @@ class Pointer:
             control=bool(keys & Qt.KeyboardModifier.ControlModifier),
         )
 
+    def _let_go(self) -> None:
+        """End a drag whose release went elsewhere, as to a dialog, where it was last."""
+        self._drag_from = None
+        if self._held is not None and self._held_at is not None:
+            tool, _ = self._held
+            self._held = None
+            tool.release(self._held_at)
+
     def _move_tools(self, touch: Touch | None) -> None:
         """Drag what is held; show by the pointer where something can be taken hold of."""
         if self._held is not None:
             if touch is not None:
+                self._held_at = touch
                 self._held[0].drag(touch)
         elif touch is None:
             for tool in self._tools:

@@ -87,6 +87,8 @@ class Cover:
             self._texture = gloo.Texture2D((height, width, 4))
             self._program.set(u_overlay=self._texture, u_size_px=(float(width), float(height)))
             overlay.forget()
+        if overlay.is_current:
+            return
         for patch in overlay.patches(pixel_scale):
             self._texture.set_data(patch.rgba, offset=(patch.top, patch.left))
         rects = overlay.rects(pixel_scale)

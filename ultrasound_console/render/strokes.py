@@ -179,7 +179,7 @@ def mark_strokes(view: View, marks: Iterable[Mark | Dot]) -> list[Stroke]:
             ((x, y),) = _pixels(view, np.array([mark.x_m]), np.array([mark.z_m]))
             half = 0.5 * mark.size_px
             strokes.append(Stroke(((x - half, y), (x + half, y)), mark.colour, mark.size_px))
-        else:
+        elif mark.points_m:
             x_m, z_m = np.array(mark.points_m, float).T
             strokes.append(Stroke(_pixels(view, x_m, z_m), mark.colour, mark.width_px))
     return strokes

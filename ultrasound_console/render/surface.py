@@ -7,9 +7,10 @@ every widget in its place; text over the panels is drawn by the painter (``overl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QSize, Qt
 from PySide6.QtGui import (
     QExposeEvent,
     QImage,
@@ -58,6 +59,7 @@ class DrawingWindow(QWindow):
         super().__init__(at_first)
         self._at_first = at_first
         self._draw, self._swapped, self._forget = draw, swapped, forget
+        self._is_asked = False
         self.setSurfaceType(QSurface.SurfaceType.OpenGLSurface)
         self.setFlag(Qt.WindowType.WindowTransparentForInput)
         surface_format = QSurfaceFormat(QSurfaceFormat.defaultFormat())
@@ -97,17 +99,32 @@ class DrawingWindow(QWindow):
         draw()
         return target.toImage()
 
+    def requestUpdate(self) -> None:
+        """Draw as soon as nothing else waits; Qt's own request lets 5 ms pass first."""
+        if not self._is_asked:
+            self._is_asked = True
+            request = QEvent(QEvent.Type.UpdateRequest)
+            QCoreApplication.postEvent(self, request, Qt.EventPriority.LowEventPriority.value)
+
     def event(self, event: QEvent) -> bool:
         """Draw when an update that was asked for is due."""
         if event.type() == QEvent.Type.UpdateRequest:
-            self._show()
+            self._is_asked = False
+            self._show_safely()
             return True
         return super().event(event)
 
     def exposeEvent(self, event: QExposeEvent) -> None:
         """Draw when the window appears or has another size."""
         del event
-        self._show()
+        self._show_safely()
+
+    def _show_safely(self) -> None:
+        """Draw; an error goes where the program takes those of the screen."""
+        try:
+            self._show()
+        except Exception:  # noqa: BLE001 - Qt calls this: PySide may end the process with an error
+            sys.excepthook(*sys.exc_info())
 
     def _show(self) -> None:
         if self.isExposed():

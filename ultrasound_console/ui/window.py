@@ -66,6 +66,7 @@ from .top_strip import TopStrip
 SMALLEST_PX = (1024, 600)
 LEAST_CANVAS_PX = 180
 _POLL_MS = 100
+_WORDS_MS = 20
 _COMPARE_KEY = Qt.Key.Key_C
 _PREPARING_AFTER_S = 0.3
 
@@ -213,6 +214,8 @@ class MainWindow(QMainWindow):
         self.canvas.setFocus()
         self._poll = QTimer(self, interval=_POLL_MS)
         self._poll.timeout.connect(self._on_poll)
+        self._words = QTimer(self, interval=_WORDS_MS, singleShot=True)
+        self._words.timeout.connect(self._on_poll)
         self._poll.start()
         self._on_poll()
         if memory is not None:
@@ -331,7 +334,9 @@ class MainWindow(QMainWindow):
         if self._is_new_source:
             self._is_new_source = False
             self._arrange()
-        if self._status.state is not State.LIVE:
+        if self._status.state is State.FROZEN:
+            self._words.start()  # who leafs through the loop gets the pictures first
+        elif self._status.state is not State.LIVE:
             self._on_poll()
 
     def _on_notice(self, notice: Notice) -> None:
@@ -548,6 +553,7 @@ class MainWindow(QMainWindow):
         self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
         self.closing.emit()
         self._poll.stop()
+        self._words.stop()
         self.tools.close()
         self.recording.close()
         self.remembering.flush()

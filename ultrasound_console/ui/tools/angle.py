@@ -70,6 +70,10 @@ class VesselAngle:
     canvas : PanelCanvas
     change : callable
         Puts an angle in force.
+    commit : callable
+        Makes what was changed one undo step.
+    correct : callable
+        Puts an angle in force without any undo step.
     say : callable
         Takes a sentence for the user.
 
@@ -82,11 +86,15 @@ class VesselAngle:
     def __init__(
         self,
         canvas: PanelCanvas,
+        *,
         change: Callable[[float], object],
+        commit: Callable[[], object],
+        correct: Callable[[float], object],
         say: Callable[[str], object],
     ) -> None:
-        self._canvas, self._change, self._say = canvas, change, say
-        self.tool = _AxisTool(self._on_drawn, self._warn, self.reset)
+        self._canvas, self._say = canvas, say
+        self._change, self._commit, self._correct = change, commit, correct
+        self.tool = _AxisTool(self._on_drawn, self._on_released, self.reset)
         self.entry = ToolEntry(
             "Angle",
             "G",
@@ -107,13 +115,15 @@ class VesselAngle:
         """Correct for no angle, and forget the axis."""
         self.tool.lines = ()
         self._set(0.0)
+        self._commit()
         self._draw()
 
     def forget(self) -> None:
         """Take the axis away, and the angle: another source has another vessel."""
         if self._beam is not None:
             self._beam = None
-            self.reset()
+            self.tool.set_lines(())
+            self._correct(0.0)
 
     def show_angle(self, angle_rad: float) -> None:
         """Follow the setting."""
@@ -157,7 +167,13 @@ class VesselAngle:
             rounded = math.radians(round(math.degrees(angle_rad)))
             is_too_large = rounded > largest_rad() + 1e-9
             self._set(0.0 if is_too_large else min(rounded, largest_rad()))
+            if not self.tool.is_held:
+                self._commit()
         self._draw()
+
+    def _on_released(self) -> None:
+        self._commit()
+        self._warn()
 
     def _warn(self) -> None:
         """Say that an angle is large; a message moves the pictures, so never during a drag."""

@@ -189,7 +189,7 @@ class Annotations(QObject):
         if self.selected is not None:
             kept = list(self.notes)
             del kept[self.selected]
-            self.notes = tuple(kept)
+            self.notes, self._held = tuple(kept), None
             self._select(None)
 
     # ---- the mouse ------------------------------------------------------------------------

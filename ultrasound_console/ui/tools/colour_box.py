@@ -160,6 +160,10 @@ class ColourBoxEditor(QObject):
             self._frozen = frozen
             self._let_go()
 
+    def forget(self) -> None:
+        """Let go of the box of another source."""
+        self._let_go()
+
     # ---- the mouse ------------------------------------------------------------------------
 
     def grip_at(self, touch: Touch, *, draws: bool) -> Grip | None:

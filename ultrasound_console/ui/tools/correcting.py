@@ -88,6 +88,7 @@ class Correcting(QObject):
         self._undone: list[_Step] = []
         self._saved: dict[int, Correction] = {}
         self._saving: dict[int, Correction] = {}
+        self._kept: dict[int, Correction] = {}  # from being lost, not as a label
         self._corrected: set[int] = set()
         self.hint = QLabel()
         self.bar = self._made_bar()
@@ -128,6 +129,8 @@ class Correcting(QObject):
             self.said.emit(f"{_FREEZE_FIRST}.", False)
             return
         before = self._engine.cine.correction(frame.index)
+        if not self.active:
+            self._row.choose(NAME)  # where it can be taken back
         where = (frame.status != Status.NO_FLOW) & (frame.status != Status.ABSTAINED)
         after = changed(frame, before, where, 0)
         if after is None:
@@ -183,6 +186,7 @@ class Correcting(QObject):
         self._forget()
         self._corrected.clear()
         self._saved.clear()
+        self._kept.clear()
 
     def show(self, frame: DopplerFrame | None, *, frozen: bool) -> None:
         """Follow what is on screen."""
@@ -190,6 +194,8 @@ class Correcting(QObject):
         before, self._frame = self._frame, shown
         if shown is before:
             return
+        if shown is None:
+            self._forget()
         self.tool.set_frame(shown if self.active else None)
         if (
             shown is not None
@@ -202,11 +208,12 @@ class Correcting(QObject):
         self._tell()
 
     def leave(self) -> None:
-        """Keep what was not saved from being lost: the loop is about to go."""
-        if unsaved := self.unsaved:
-            self._save(unsaved, asked=False)
-            self._saved.update(self._corrections(unsaved))
-        self._forget()
+        """Keep what was not saved from being lost: the loop may be about to go."""
+        lost = self._corrections(self.unsaved)
+        lost = {index: one for index, one in lost.items() if one is not self._kept.get(index)}
+        if lost:
+            self._save(tuple(lost), asked=False)
+            self._kept |= lost
 
     def close(self) -> None:
         """Keep what was not saved, and wait until it is written."""

@@ -48,9 +48,15 @@ class MeasurementExport(QObject):
         name, _ = QFileDialog.getSaveFileName(
             self._over, "Export measurements", f"measurements{SUFFIX}", f"Table (*{SUFFIX})"
         )
-        if name:
-            path = Path(name)
-            self._write(path if path.suffix else path.with_suffix(SUFFIX), rows)
+        if not name:
+            return
+        path = Path(name)
+        if not path.suffix:
+            path = path.with_suffix(SUFFIX)
+            if path.exists():  # the dialog asked about the shorter name
+                self.said.emit(f"{path.name} is there already: choose it to replace it.", True)
+                return
+        self._write(path, rows)
 
     def _write(self, path: Path, rows: Sequence[Row]) -> None:
         try:

@@ -113,6 +113,11 @@ class LineTool(Tool):
         self._begun: Line | None = None  # not yet long enough to count
         self._last_m = (0.0, 0.0)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the mouse has hold of a line."""
+        return bool(self._held)
+
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Have these from now on."""
         self.lines = tuple(lines)

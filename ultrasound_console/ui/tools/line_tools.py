@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import Qt
 
@@ -39,6 +40,10 @@ class LineTools:
         The frames of the loop.
     change : callable
         Puts a setting in force, by name.
+    commit : callable
+        Makes what was changed one undo step.
+    correct : callable
+        Replaces a setting that cannot stay, by name; undo does not bring it back.
     say : callable
         Takes a sentence for the user, and whether it is an error.
     """
@@ -51,12 +56,20 @@ class LineTools:
         cine: Cine,
         *,
         change: Callable[[str, float], object],
+        commit: Callable[[], object],
+        correct: Callable[[str, float], object],
         say: Callable[..., object],
     ) -> None:
         self._canvas = canvas
         self.calipers = Calipers(canvas, tools.say)
         self.profile = FlowProfile(canvas, plots)
-        self.angle = VesselAngle(canvas, lambda angle_rad: change("angle_rad", angle_rad), say)
+        self.angle = VesselAngle(
+            canvas,
+            change=partial(change, "angle_rad"),
+            commit=commit,
+            correct=partial(correct, "angle_rad"),
+            say=say,
+        )
         self.mmode = MMode(canvas, plots, cine)
         self.gate = SpectralGate(canvas, plots, cine)
         for part in (self.calipers, self.profile, self.angle, self.mmode, self.gate):
@@ -124,6 +137,7 @@ class LineTools:
         frame, angle_rad = self._canvas.frame, self._canvas.display.angle_rad
         if frame is None:
             return []
+        self.profile.show_frame(frame)  # it follows what is on screen ten times a second
         conditions = Conditions.of(frame, angle_rad or None)
         return [
             *self.calipers.rows(conditions),

@@ -29,6 +29,7 @@ from .tool_row import ToolEntry
 INK: Colour = (0.80, 0.72, 1.0, 0.95)
 _NAMES = RAW_NAME, CORRECTED_NAME = "mmode raw", "mmode corrected"
 _MARKS = "mmode"
+_CORRECTED_TITLE, _NOT_CORRECTED_TITLE = "M-mode, de-aliased", "M-mode, not corrected"
 _HINT = "Click for the scan line there, or draw a line: the flow along it over time"
 
 
@@ -74,7 +75,7 @@ class MMode(QObject):
             "M-mode", "Shift+M", "M-mode of colour along a line", _HINT, self.tool
         )
         self.raw = Plot("M-mode, raw", "s", "mm", y_down=True)
-        self.corrected = Plot("M-mode, de-aliased", "s", "mm", y_down=True)
+        self.corrected = Plot(_CORRECTED_TITLE, "s", "mm", y_down=True)
         for name, plot in zip(_NAMES, (self.raw, self.corrected), strict=True):
             plots.add(name, plot)
             plot.pressed.connect(self._on_pressed)
@@ -178,6 +179,8 @@ class MMode(QObject):
         if painted is None or self.line is None or painted.columns == self.columns == ():
             return
         self.columns = painted.columns
+        is_corrected = any(column.is_corrected for column in self.columns)
+        self.corrected.set_title(_CORRECTED_TITLE if is_corrected else _NOT_CORRECTED_TITLE)
         for plot, picture in zip((self.raw, self.corrected), painted.pictures, strict=True):
             plot.show_drawing(
                 Drawing(raster=picture, x_limits=picture.x_limits, y_limits=picture.y_limits)

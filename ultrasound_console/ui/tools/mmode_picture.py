@@ -42,6 +42,8 @@ class Column:
         NaN outside the picture.
     is_by_hand : bool
         Whether folds of the frame were given by hand.
+    shown_m_s : tuple of (n,) float64
+        Both velocities at f0, as the panels show them.
     """
 
     told: LoopFrame
@@ -50,6 +52,12 @@ class Column:
     corrected_m_s: Float64
     bmode_db: Float64
     is_by_hand: bool
+    shown_m_s: tuple[Float64, Float64]
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether anybody looked for folds; else the corrected velocity is that measured."""
+        return self.told.processing.dealias or self.is_by_hand
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,10 @@ def column_of(
     told: LoopFrame, frame: DopplerFrame, start_m: Point, end_m: Point, distance_m: Float64
 ) -> Column:
     """Read a frame along a line, at some distances from its start."""
-    raw_m_s, corrected_m_s = read_flow(frame, *places_along(frame, start_m, end_m, distance_m))
+    places = places_along(frame, start_m, end_m, distance_m)
+    raw_m_s, corrected_m_s = shown_m_s = read_flow(frame, *places)
+    if frame.frequency_factor is not None:
+        shown_m_s = read_flow(replace(frame, frequency_factor=None), *places)
     grid = frame.acquisition.bmode_grid
     share = distance_m / max(math.dist(start_m, end_m), 1e-9)
     (x0, z0), (x1, z1) = start_m, end_m
@@ -81,7 +92,8 @@ def column_of(
     bmode_db = np.full(distance_m.size, np.nan)
     bmode_db[inside] = frame.bmode_db[row[inside].astype(int), column[inside].astype(int)]
     is_by_hand = bool((frame.status == Status.BY_HAND).any())
-    return Column(told, Conditions.of(frame), raw_m_s, corrected_m_s, bmode_db, is_by_hand)
+    conditions = Conditions.of(frame)
+    return Column(told, conditions, raw_m_s, corrected_m_s, bmode_db, is_by_hand, shown_m_s)
 
 
 def strips_of(column: Column, look: Look) -> Strips:
@@ -89,13 +101,14 @@ def strips_of(column: Column, look: Look) -> Strips:
     display = look.display
     grey = 1.0 + (column.bmode_db + display.bmode_gain_db) / display.bmode_dynamic_range_db
     grey = np.nan_to_num(255.0 * np.clip(grey, 0.0, 1.0))[:, None]
+    raw_m_s, corrected_m_s = column.shown_m_s
     low_m_s, high_m_s = look.raw_m_s
     # Around the baseline, as in the conventional panel.
-    raw_m_s = low_m_s + np.mod(column.raw_m_s - low_m_s, high_m_s - low_m_s)
+    raw_m_s = low_m_s + np.mod(raw_m_s - low_m_s, high_m_s - low_m_s)
     opacity = np.where(np.isfinite(raw_m_s), display.overlay_opacity, 0.0)[:, None]
     grey *= 1.0 - opacity
     raw = opacity * _colours(raw_m_s, look.raw_m_s, display) + grey
-    corrected = opacity * _colours(column.corrected_m_s, look.corrected_m_s, display) + grey
+    corrected = opacity * _colours(corrected_m_s, look.corrected_m_s, display) + grey
     return raw.astype(np.uint8), corrected.astype(np.uint8)
 
 
@@ -159,7 +172,7 @@ def mmode_rows(columns: Sequence[Column], angle_rad: float | None) -> list[Row]:
     for column in columns:
         given = replace(column.conditions, angle_rad=angle_rad)
         kinds: list[tuple[VelocityIs, Float64]] = [(RAW, column.raw_m_s)]
-        if column.told.processing.dealias or column.is_by_hand:
+        if column.is_corrected:
             kinds.append((BY_HAND if column.is_by_hand else CORRECTED, column.corrected_m_s))
         for velocity_is, values_m_s in kinds:
             flow_m_s = values_m_s[np.isfinite(values_m_s)]

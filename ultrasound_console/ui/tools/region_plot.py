@@ -69,18 +69,21 @@ def drawing_of(
         ) -> Curve:
             return Curve(name, trace.time_s, scale * values, colour, width_px, dashed)
 
+        is_corrected = any(sample.is_corrected for sample in trace.samples)
         if region.number != selected:
-            name = f"{region.number} mean"
+            name = f"{region.number} mean" if is_corrected else f"{region.number} raw mean"
             curves.append(curve(name, trace.corrected_mean_m_s, region.colour, 1.0))
             continue
         curves += [
             curve("raw max", trace.raw_fastest_m_s, RAW_COLOUR, 1.0, dashed=True),
             curve("raw mean", trace.raw_mean_m_s, RAW_COLOUR, 1.0),
-            curve(
-                "de-aliased max", trace.corrected_fastest_m_s, CORRECTED_COLOUR, 1.0, dashed=True
-            ),
-            curve("de-aliased mean", trace.corrected_mean_m_s, CORRECTED_COLOUR, 1.8),
         ]
+        if is_corrected:
+            fastest_m_s, mean_m_s = trace.corrected_fastest_m_s, trace.corrected_mean_m_s
+            curves += [
+                curve("de-aliased max", fastest_m_s, CORRECTED_COLOUR, 1.0, dashed=True),
+                curve("de-aliased mean", mean_m_s, CORRECTED_COLOUR, 1.8),
+            ]
     nyquist = scale * nyquist_m_s
     times_s = [trace.time_s for trace in traces.values() if trace.time_s.size]
     return Drawing(

@@ -80,8 +80,7 @@ def trace_rows(region: Region, trace: RegionTrace, angle_rad: float | None) -> l
         rows.append(
             Row(kind, name, "aliased share of the flow", share, PERCENT, NO_VELOCITY, given)
         )
-        dealias = sample.told.processing.dealias
-        for velocity, velocity_is in _velocities(found, corrected=dealias):
+        for velocity, velocity_is in _velocities(found, corrected=sample.is_corrected):
             for what, value_m_s in (
                 ("mean velocity", velocity.mean_m_s),
                 ("fastest velocity", velocity.fastest_m_s),

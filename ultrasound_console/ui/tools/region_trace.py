@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Sample:
     conditions: Conditions
     statistics: RegionStatistics
 
+    @property
+    def is_corrected(self) -> bool:
+        """Whether anybody looked for folds; else the corrected velocity is that measured."""
+        return self.told.processing.dealias or self.statistics.n_by_hand > 0
+
 
 @dataclass(frozen=True, eq=False)
 class RegionTrace:
@@ -47,7 +53,7 @@ class RegionTrace:
     index : (n,) int64
     time_s : (n,) float64
     raw_mean_m_s, raw_fastest_m_s, corrected_mean_m_s, corrected_fastest_m_s : (n,) float64
-        NaN where a frame has no flow there.
+        NaN where a frame has no flow there; the corrected ones also where nobody looked for folds.
     """
 
     ellipse: Ellipse
@@ -67,8 +73,8 @@ class RegionTrace:
                 sample.told.time_s,
                 sample.statistics.raw.mean_m_s,
                 sample.statistics.raw.fastest_m_s,
-                sample.statistics.corrected.mean_m_s,
-                sample.statistics.corrected.fastest_m_s,
+                sample.statistics.corrected.mean_m_s if sample.is_corrected else math.nan,
+                sample.statistics.corrected.fastest_m_s if sample.is_corrected else math.nan,
             )
             for sample in samples
         ]

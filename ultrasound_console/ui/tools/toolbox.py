@@ -77,7 +77,16 @@ class Toolbox(QObject):
         self.annotations = Annotations(canvas)
         self.row.add(self.annotations.entry)
         self.row.add_widget(self.plots.button)
-        self.lines = LineTools(canvas, self.row, self.plots, engine.cine, change=change, say=say)
+        self.lines = LineTools(
+            canvas,
+            self.row,
+            self.plots,
+            engine.cine,
+            change=change,
+            commit=store.commit,
+            correct=lambda name, value: store.correct(**{name: value}),
+            say=say,
+        )
         self.regions = Regions(canvas, self.row, self.plots, engine.cine)
         self.correcting = Correcting(engine, canvas, self.row, LabelFiles())
         self.row.add(self.correcting.entry)
@@ -116,6 +125,7 @@ class Toolbox(QObject):
     def begin(self, name: str) -> None:
         """Start anew on another source."""
         self.annotations.clear()
+        self.box.forget()
         self.lines.forget()
         self.regions.forget()
         self.correcting.begin(name)
