@@ -19,6 +19,7 @@ from PySide6.QtTest import QTest
 
 from ultrasound_console.assets import model
 from ultrasound_console.segment import Segmenter
+from ultrasound_console.ui.engineer import window as engineer_module
 from ultrasound_console.ui.engineer.figures import (
     NO_TRUTH,
     Passed,
@@ -34,7 +35,6 @@ from ultrasound_console.ui.engineer.plots import LatencyPlot, StageBars, TruthPl
 from ultrasound_console.ui.engineer.process import Threads, cpu_seconds, resident_bytes
 from ultrasound_console.ui.engineer.report import without_names
 from ultrasound_console.ui.engineer.window import COPIED_TEXT, _read_place, _write_place
-from ultrasound_console.ui.engineer.window import window as engineer_module
 
 pytest_plugins = ["console_for_tests"]
 
@@ -106,7 +106,7 @@ def test_nothing_of_it_is_loaded_by_the_command_line():
     code = (
         "import sys, ultrasound_console.__main__\n"
         "assert 'ultrasound_console.ui.engineer.window' not in sys.modules\n"
-        "import ultrasound_console.ui.engineer\n"
+        "import ultrasound_console.ui.engineer.window\n"
         "assert 'pyqtgraph' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ})
