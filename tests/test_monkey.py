@@ -1,5 +1,6 @@
 """Random operation by mouse and keys, on the real engine and the simulated probe."""
 
+import faulthandler
 import gc
 import json
 import os
@@ -55,6 +56,7 @@ def test_random_operation_leaves_a_window_that_works(window, seed):
 @pytest.mark.long
 def test_half_an_hour_of_random_operation(window):
     """Seed and length by MONKEY_SEED and MONKEY_MINUTES; figures go to MONKEY_JSON if given."""
+    faulthandler.cancel_dump_traceback_later()  # it is meant to take that long
     minutes = float(os.environ.get("MONKEY_MINUTES", MINUTES))
     monkey = Monkey(window, int(os.environ.get("MONKEY_SEED", "7")))
     course = []
