@@ -6,8 +6,9 @@ import threading
 import time
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QKeySequence, QWheelEvent
+from mouse import wheel
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtGui import QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QMenu, QWidget
 
@@ -92,7 +93,7 @@ class Monkey:
         window.open_source(SOURCES[0])
         name = SOURCES[0].partition(":")[2]
         self.until(lambda: name in window.engine.status().source)
-        window.start_clean()
+        window.settings.start_clean()
         if window.engine.status().state is State.FROZEN:
             QTest.keyClick(window, Qt.Key.Key_Space)
         self.until(lambda: window.engine.status().state is State.LIVE)
@@ -157,17 +158,7 @@ class Monkey:
         at = self._any_place(widget)
         notches = self.random.choice((-2, -1, 1, 2))
         self._note(f"wheel {_name(widget)} {notches}")
-        event = QWheelEvent(
-            QPointF(at),
-            QPointF(widget.mapToGlobal(at)),
-            QPoint(),
-            QPoint(0, 120 * notches),
-            Qt.MouseButton.NoButton,
-            PLAIN,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        )
-        QApplication.sendEvent(widget, event)
+        wheel(widget, at, notches)
 
     def _resize(self):
         size = self.random.choice(SIZES)
@@ -195,7 +186,9 @@ class Monkey:
             for top in QApplication.topLevelWidgets()
             if top.isVisible() and not isinstance(top, (QMenu, QDialog))
             for widget in top.findChildren(QWidget)
-            if widget.isVisible()
+            # Dialogs belong to the window as well; they are answered elsewhere.
+            if widget.window() is top
+            and widget.isVisible()
             and widget.isEnabled()
             and min(widget.width(), widget.height()) > 4
         ]

@@ -49,7 +49,7 @@ def kept(frozen):
 
 def make_b(frozen):
     """Process the frame with a threshold that leaves no colour."""
-    frozen.window.apply({"flow_power_db": 40.0, "dealias": False})
+    frozen.window.settings.apply({"flow_power_db": 40.0, "dealias": False})
     frozen.until(lambda: frozen.frame.processing.flow_power_db == 40.0)
     frozen.window._on_poll()
 
@@ -187,11 +187,11 @@ def test_it_says_what_differs_and_nothing_else(frozen):
     frozen.key(Qt.Key.Key_K)
     frozen.window._on_poll()
     assert bar.caption.full_text.startswith("A is kept. Change a setting")
-    frozen.window.change("smoothing_m", 0.0016)
+    frozen.window.settings.change("smoothing_m", 0.0016)
     frozen.until(lambda: frozen.frame.processing.smoothing_m == 0.0016)
     frozen.window._on_poll()
     assert bar.caption.full_text == "Smoothing:  A 0.8 mm,  B 1.6 mm"
-    frozen.window.change("dealias", False)
+    frozen.window.settings.change("dealias", False)
     frozen.until(lambda: not frozen.frame.processing.dealias)
     frozen.window._on_poll()
     assert "De-alias:  A on,  B off" in bar.caption.full_text

@@ -101,7 +101,7 @@ class TestWithTheSimulatedProbe:
 
         def first(window):
             seen["start"] = window.canvas.frame.acquisition.prf_hz
-            window.change("prf_hz", 800.0)
+            window.settings.change("prf_hz", 800.0)
             window.store.commit()
             watch = QTimer(window, interval=50)
             watch.timeout.connect(lambda: second(window, watch))
@@ -299,8 +299,8 @@ class TestWhileItRuns:
 
         def change_and_close(window):
             seen.append(window.store.current)
-            window.change("bmode_gain_db", 6.0)
-            window.change("prf_hz", 2000.0)
+            window.settings.change("bmode_gain_db", 6.0)
+            window.settings.change("prf_hz", 2000.0)
             window.close()
 
         in_the_window(change_and_close)

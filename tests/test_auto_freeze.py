@@ -47,7 +47,7 @@ def test_it_is_off_where_nobody_has_asked_for_it(live, clock):
 
 
 def test_after_minutes_without_mouse_or_key_it_freezes_and_says_so(live, clock):
-    live.window.change("auto_freeze_s", 5 * MINUTE_S)
+    live.window.settings.change("auto_freeze_s", 5 * MINUTE_S)
     let_it_look(live)
     clock.wait(5 * MINUTE_S - 1)
     let_it_look(live)
@@ -75,7 +75,7 @@ def test_after_minutes_without_mouse_or_key_it_freezes_and_says_so(live, clock):
 
 @pytest.mark.parametrize("touch", ["key", "move", "press"])
 def test_whoever_touches_anything_starts_the_count_again(live, clock, touch):
-    live.window.change("auto_freeze_s", MINUTE_S)
+    live.window.settings.change("auto_freeze_s", MINUTE_S)
     let_it_look(live)
     clock.wait(MINUTE_S - 1)
     canvas = live.window.canvas

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 from display import needs_display
 from frames_for_tests import make_frame
+from mouse import wheel
 from panels import SIZE, Model, compare, on_screen, picture, pixels, rgb, show, shown_canvas
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QColor, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from ultrasound_console.render import canvas as canvas_module
 from ultrasound_console.render.canvas import PanelCanvas
-from ultrasound_console.render.overlay import Overlay
+from ultrasound_console.render.overlay import Drawn, Overlay
 from ultrasound_console.render.painter import Painter, RenderError, check_context
 from ultrasound_console.settings import DisplaySettings
 
@@ -236,27 +237,69 @@ def test_only_what_looks_different_is_sent_again(qtbot: QtBot) -> None:
     assert patch.rgba[-1, 0].tolist() == pytest.approx([0, 0, 100, 128], abs=1)
 
 
+class Flag(Drawn):
+    """A square of a colour, which draws beyond itself as well."""
+
+    def __init__(self, parent: QWidget, x_px: int, colour: str) -> None:
+        super().__init__(parent, "flag")
+        self.colour = colour
+        self.setGeometry(x_px, 10, 20, 20)
+
+    def draw(self, painter: QPainter) -> None:
+        painter.fillRect(self.rect().adjusted(-50, -50, 50, 50), QColor(self.colour))
+
+
+def test_a_widget_that_draws_itself_is_sent_when_it_says_so(qtbot: QtBot) -> None:
+    over = QWidget()
+    qtbot.addWidget(over)
+    over.resize(100, 60)
+    heard: list[None] = []
+    overlay = Overlay(over, lambda: heard.append(None))
+    first, second = Flag(over, 10, "#ff0000"), Flag(over, 20, "#0000ff")
+    overlay.add(first)
+    overlay.add(second)
+    with qtbot.waitExposed(over):
+        over.show()
+    assert not overlay.is_current
+    overlay.patches(1.0)
+    assert overlay.is_current
+    heard.clear()
+    # Qt's own painting does not concern it.
+    first.repaint()
+    assert overlay.is_current
+    assert not heard
+    first.colour = "#00ff00"
+    first.redrawn.emit()
+    assert heard
+    assert not overlay.is_current
+    (patch,) = overlay.patches(1.0)
+    assert (patch.left, patch.top, *patch.rgba.shape[:2]) == (10, 10, 20, 20)
+    # Each within itself, and the later one above.
+    assert (patch.rgba[:, :10] == [0, 255, 0, 255]).all()
+    assert (patch.rgba[:, 10:] == [0, 0, 255, 255]).all()
+    for change in (
+        second.hide,
+        second.show,
+        lambda: second.move(60, 30),
+        lambda: second.resize(9, 9),
+    ):
+        heard.clear()
+        change()
+        assert heard
+        assert overlay.patches(1.0)
+    assert overlay.rects(1.0) == [(10, 10, 30, 30), (60, 30, 69, 39)]
+    for flag in (first, second):
+        flag.hide()
+    assert overlay.patches(1.0)
+    assert overlay.rects(1.0) == []
+
+
 # Mouse
 
 
 def point_at(canvas: PanelCanvas, qtbot: QtBot, x_px: float, y_px: float) -> None:
     with qtbot.waitSignal(canvas.cursor_moved, timeout=3000):
         QTest.mouseMove(canvas, QPoint(round(x_px), round(y_px)))
-
-
-def wheel(canvas: PanelCanvas, x_px: float, y_px: float, steps: int) -> None:
-    place = QPointF(x_px, y_px)
-    event = QWheelEvent(
-        place,
-        canvas.mapToGlobal(place),
-        QPoint(),
-        QPoint(0, 120 * steps),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(canvas, event)
 
 
 def test_the_wheel_zooms_about_the_pointer_in_all_panels(
@@ -266,12 +309,12 @@ def test_the_wheel_zooms_about_the_pointer_in_all_panels(
     model = show(canvas, make_frame(3))
     x_px, y_px = (round(value) for value in canvas.pixel(2, 0.001, 0.017))
     before = canvas.position_m(x_px, y_px)
-    wheel(canvas, x_px, y_px, 4)
+    wheel(canvas, QPoint(round(x_px), round(y_px)), 4)
     after = canvas.position_m(x_px, y_px)
     assert after == pytest.approx(before)
     assert canvas.view.zoom == pytest.approx(1.25**4)
     compare(canvas, Model(model.frame, canvas.view, model.display, model.right_scale_m_s))
-    wheel(canvas, x_px, y_px, -9)
+    wheel(canvas, QPoint(round(x_px), round(y_px)), -9)
     assert canvas.view.zoom == 1
 
 
@@ -279,7 +322,7 @@ def test_the_left_button_drags_and_a_double_click_fits(canvas: PanelCanvas) -> N
     canvas.set_frame(make_frame(3))
     fitted = canvas.view
     start = QPoint(*(round(value) for value in canvas.pixel(0, 0.0, 0.018)))
-    wheel(canvas, start.x(), start.y(), 6)
+    wheel(canvas, start, 6)
     place = canvas.position_m(start.x(), start.y())
     left = Qt.MouseButton.LeftButton
     QTest.mousePress(canvas, left, pos=start)
@@ -298,7 +341,7 @@ def test_the_left_button_drags_and_a_double_click_fits(canvas: PanelCanvas) -> N
 def test_other_buttons_and_places_drag_nothing(canvas: PanelCanvas) -> None:
     """And vispy's own handlers, which warn, never see a mouse event."""
     canvas.set_frame(make_frame(3))
-    wheel(canvas, 200, 150, 6)
+    wheel(canvas, QPoint(200, 150), 6)
     view = canvas.view
     bar = canvas.bar_rect(0)
     for button, start in (
@@ -382,7 +425,7 @@ def test_labels_are_announced_when_they_move(canvas: PanelCanvas) -> None:
     canvas.set_frame(make_frame(5, prf_hz=1500.0))
     assert len(announced) == n + 2
     ticks = [tick.y_px for tick in canvas.depth_ticks()]
-    wheel(canvas, 200, 150, 3)
+    wheel(canvas, QPoint(200, 150), 3)
     assert len(announced) == n + 3
     assert [tick.y_px for tick in canvas.depth_ticks()] != ticks
     canvas.resize(SIZE[0] + 60, SIZE[1] + 40)

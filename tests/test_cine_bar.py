@@ -195,7 +195,7 @@ def test_the_peak_of_aliasing_is_the_frame_with_the_largest_share(frozen):
 def test_there_is_no_peak_of_aliasing_where_nothing_is_aliased(console):
     console.flow.sources["known"] = KnownFlow("fast enough")
     console.open()
-    console.window.change("prf_hz", 12000.0)
+    console.window.settings.change("prf_hz", 12000.0)
     console.until(lambda: console.engine.status().acquisition.prf_hz == 12000.0)
     console.play(4)
     console.freeze()
@@ -257,7 +257,7 @@ def filters(console):
 def test_the_whole_loop_is_processed_again_with_progress(frozen, monkeypatch):
     rerun = bar(frozen).buttons["rerun"]
     assert not rerun.isEnabled()
-    frozen.window.change("wall_filter", "none")
+    frozen.window.settings.change("wall_filter", "none")
     frozen.until(rerun.isEnabled)
     frozen.until(lambda: frozen.frame.processing.wall_filter == "none")
     gate = Gate(frozen, monkeypatch)
@@ -404,7 +404,7 @@ def test_the_strip_of_the_window_is_that_of_its_loop(frozen):
 
 def test_every_button_has_its_key_in_its_tooltip_and_takes_the_focus(frozen):
     reached = set()
-    frozen.window.change("wall_filter", "none")
+    frozen.window.settings.change("wall_filter", "none")
     frozen.until(bar(frozen).buttons["rerun"].isEnabled)
     for _ in range(80):
         frozen.key(Qt.Key.Key_Tab)

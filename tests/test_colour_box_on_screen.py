@@ -83,7 +83,7 @@ class Boxes:
     def put(self, left_m, right_m, top_m, bottom_m):
         """Set all sides."""
         values = left_m, right_m, top_m, bottom_m
-        self.console.window.apply(dict(zip(SIDES, values, strict=True)))
+        self.console.window.settings.apply(dict(zip(SIDES, values, strict=True)))
         return self.play()
 
     def _next_is_shown(self):

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from display import needs_display
 from frames_for_tests import make_acquisition
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QToolButton
+from mouse import wheel
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QToolButton
 
 from ultrasound_console.settings import SPECS, AcquisitionSettings, Settings
 from ultrasound_console.settings.display import TGC
@@ -58,21 +58,6 @@ def shown(qtbot):
     return show
 
 
-def wheel(widget, notches):
-    place = QPointF(widget.rect().center())
-    event = QWheelEvent(
-        place,
-        widget.mapToGlobal(place),
-        QPoint(),
-        QPoint(0, 120 * notches),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(widget, event)
-
-
 def test_a_drag_follows_the_mouse_and_commits_once(qtbot, shown):
     slider, heard = shown("colour_gain_db")
     middle = slider.height() // 2
@@ -108,9 +93,9 @@ def test_a_double_click_resets(qtbot, shown):
 
 def test_the_wheel_and_the_keys_step_and_commit_when_the_user_pauses(qtbot, shown):
     slider, heard = shown("bmode_gain_db")
-    wheel(slider, 2)
+    wheel(slider, slider.rect().center(), 2)
     assert slider.value == 2.0
-    wheel(slider, -1)
+    wheel(slider, slider.rect().center(), -1)
     qtbot.keyClick(slider, Qt.Key.Key_Up)
     qtbot.keyClick(slider, Qt.Key.Key_PageUp)
     qtbot.keyClick(slider, Qt.Key.Key_Down)
@@ -201,6 +186,18 @@ def test_no_text_of_a_control_is_cut_off_in_the_strip(qtbot, panel, room_px):
     for control in panel.controls.values():
         assert control.minimum_text_px() <= control.width(), control.name
     assert panel.prf_readout.sizeHint().width() <= panel.prf_readout.width()
+
+
+@pytest.mark.parametrize(("room_px", "n_rows"), [(1024, 3), (1280, 2), (1920, 2)])
+def test_the_strip_has_few_rows(qtbot, panel, room_px, n_rows):
+    panel.arrange(Arrangement.STRIP, room_px)
+    panel.resize(room_px, 140)
+    everyday = [panel.controls[name] for name in EVERYDAY]
+    qtbot.waitUntil(lambda: all(control.isVisible() for control in everyday))
+    assert len({control.y() for control in everyday}) == n_rows
+    buttons = panel.more.parentWidget()
+    assert not any(buttons.geometry().intersects(one.geometry()) for one in everyday)
+    assert not buttons.geometry().intersects(panel.prf_readout.geometry())
 
 
 def test_controls_keep_their_state_when_they_move(qtbot, panel):

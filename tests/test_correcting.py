@@ -5,12 +5,11 @@ import hashlib
 
 import numpy as np
 import pytest
-from console_for_tests import LEFT, Console, console, live  # noqa: F401 - fixtures
 from display import needs_display
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from mouse import wheel
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 from ultrasound_console import compute, labels
 from ultrasound_console.frames import IqFrame, Status
@@ -19,12 +18,14 @@ from ultrasound_console.ui.tools.correcting import NAME
 from ultrasound_console.ui.tools.label_files import UNSAVED
 
 pytestmark = [pytest.mark.gui, needs_display]
+pytest_plugins = ["console_for_tests"]
 
+LEFT = Qt.MouseButton.LeftButton
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
-def correcting(console, monkeypatch):  # noqa: F811
+def correcting(console, monkeypatch):
     """The console frozen with the tool chosen; samples have the shape of their grid."""
     whole = compute.form
 
@@ -47,11 +48,11 @@ def correcting(console, monkeypatch):  # noqa: F811
     return console
 
 
-def tool(console):  # noqa: F811
+def tool(console):
     return console.window.tools.correcting.tool
 
 
-def pixel(console, row, line, place=1):  # noqa: F811
+def pixel(console, row, line, place=1):
     """Where a panel shows a sample of the colour grid."""
     grid = console.frame.acquisition.colour_grid
     x_m, z_m = grid.positions_m(row, line)
@@ -59,36 +60,18 @@ def pixel(console, row, line, place=1):  # noqa: F811
     return QPoint(round(x_px), round(y_px))
 
 
-def click(console, at, keys=Qt.KeyboardModifier.NoModifier):  # noqa: F811
+def click(console, at, keys=Qt.KeyboardModifier.NoModifier):
     QTest.mouseMove(console.window.canvas, at)
     QTest.mousePress(console.window.canvas, LEFT, keys, at)
     QTest.mouseRelease(console.window.canvas, LEFT, keys, at)
 
 
-def paint(console, start, end, keys=Qt.KeyboardModifier.NoModifier):  # noqa: F811
+def paint(console, start, end, keys=Qt.KeyboardModifier.NoModifier):
     canvas = console.window.canvas
     QTest.mousePress(canvas, LEFT, keys, start)
     for k in range(1, 9):
         QTest.mouseMove(canvas, start + (end - start) * k / 8)
     QTest.mouseRelease(canvas, LEFT, keys, end)
-
-
-def turn(console, at, notches):  # noqa: F811
-    canvas = console.window.canvas
-    place = QPointF(at)
-    QApplication.sendEvent(
-        canvas,
-        QWheelEvent(
-            place,
-            QPointF(canvas.mapToGlobal(at)),
-            QPoint(),
-            QPoint(0, 120 * notches),
-            Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        ),
-    )
 
 
 def aliased_core(frame):
@@ -263,11 +246,11 @@ def test_the_wheel_changes_folds_over_the_selection_and_zooms_beside_it(correcti
     at = pixel(correcting, row, line)
     view = correcting.window.canvas.view
     click(correcting, at)
-    turn(correcting, at, 1)
+    wheel(correcting.window.canvas, at, 1)
     correcting.until(lambda: correcting.frame.fold[row, line] == 2)
     assert correcting.window.canvas.view == view
     beside = pixel(correcting, *np.argwhere(correcting.frame.status == Status.NO_FLOW)[40])
-    turn(correcting, beside, 1)
+    wheel(correcting.window.canvas, beside, 1)
     assert correcting.frame.fold[row, line] == 2
     assert correcting.window.canvas.view != view
 
@@ -283,7 +266,7 @@ def test_delete_lets_the_automatic_folds_come_back(correcting):
     np.testing.assert_array_equal(correcting.frame.status, frame.status)
 
 
-def test_live_it_says_to_freeze_first(live):  # noqa: F811
+def test_live_it_says_to_freeze_first(live):
     before = live.frame
     live.key(Qt.Key.Key_E)
     assert live.window.tools.row.current == NAME
@@ -320,7 +303,7 @@ def test_corrections_stay_with_their_frame_in_the_loop(correcting):
     assert correcting.frame.index == last
     np.testing.assert_array_equal(correcting.frame.status, given.status)
     # With other settings too, and that is said.
-    correcting.window.change("wall_filter", "polynomial-2")
+    correcting.window.settings.change("wall_filter", "polynomial-2")
     correcting.until(lambda: correcting.frame.processing.wall_filter == "polynomial-2")
     np.testing.assert_array_equal(correcting.frame.fold, given.fold)
     assert (correcting.frame.status == Status.BY_HAND).any()

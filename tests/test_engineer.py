@@ -188,7 +188,7 @@ def test_the_acquisition_is_told_in_figures(live, opened):
     assert rows["v_N"] == "17.77 cm/s"
     assert "12 pulses" in rows["ensemble"]
     assert "160 x 144" in rows["colour grid"]
-    live.window.change("prf_hz", 6000.0)
+    live.window.settings.change("prf_hz", 6000.0)
     live.until(lambda: live.engine.status().acquisition.prf_hz == 6000.0)
     opened._on_time()
     assert rows_of(page)["v_N"] == "35.54 cm/s"

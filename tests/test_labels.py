@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 
 import h5py
 import hypothesis
@@ -164,7 +165,7 @@ TEXTS = [
     ({"acquisition/n_pulses": 14}, "frame/samples: is int16 (64, 64, 2, 15), not int16"),
     ({"made_with": {"wall_filter": "polynomial-14"}}, "'polynomial-14' is no filter of 15 pulses"),
     ({"acquisition/transmit_angle_rad": 1.6}, "acquisition/transmit_angle_rad: 1.6 is outside"),
-    ({"acquisition/frame_interval_s": None}, "the frame interval is inf"),
+    ({"acquisition/frame_interval_s": None}, "acquisition/frame_interval_s: inf is outside"),
     ({"acquisition/colour_grid/kind": "round"}, "colour_grid/kind: is not what it should be"),
     ({"acquisition/colour_grid/n_depths": 1}, "acquisition/colour_grid: an image grid needs"),
     ({"acquisition/colour_grid/n_depths": 10**7}, "acquisition/colour_grid: too large"),
@@ -314,3 +315,22 @@ def test_who_gave_it_is_said_only_by_those_who_want_to(tmp_path):
     path = tmp_path / "x"
     labels.save(path, dataclasses.replace(one, provenance=told))
     assert labels.load(path).provenance.by == "second reader"
+
+
+def test_on_a_full_disk_an_error_is_raised_and_nothing_is_left(tmp_path):
+    """The limit of a file's size stands in for the disk; HDF5 itself would end the program."""
+    resource = pytest.importorskip("resource")
+    path, label = tmp_path / "some.label.h5", labelled()
+    labels.save(path, label)
+    whole = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) // 2, before[1]))
+        with pytest.raises(OSError, match="large"):
+            labels.save(path, label)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from display import needs_display
 from frames_for_tests import make_frame
+from mouse import wheel
 from panels import pixels, show, shown_canvas
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 
 from ultrasound_console.render.painter import Painter
 from ultrasound_console.render.strokes import Dot, Mark, mark_strokes
@@ -68,20 +67,6 @@ def canvas(qtbot):
 
 def at(canvas, place, x_m, z_m):
     return QPointF(*canvas.pixel(place, x_m, z_m)).toPoint()
-
-
-def wheel(canvas, point, notches):
-    event = QWheelEvent(
-        QPointF(point),
-        QPointF(canvas.mapToGlobal(point)),
-        QPoint(),
-        QPoint(0, 120 * notches),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(canvas, event)
 
 
 def test_what_a_tool_takes_does_not_move_the_view(canvas):

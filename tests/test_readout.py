@@ -10,7 +10,7 @@ from ultrasound_console.accuracy import Counts
 from ultrasound_console.dsp.agreement import NOTE
 from ultrasound_console.frames import Status
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui.readout import MINUS, badges_of, readout_at, truth_lines
+from ultrasound_console.ui.readout import MINUS, badges_of, percent, readout_at, truth_lines
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,15 @@ def test_a_few_pixels_left_alone_raise_no_alarm(frame):
     assert not badges.caution
 
 
+def test_nothing_is_called_corrected_where_no_fold_was_found(frame):
+    status = np.where(frame.status == Status.NO_FLOW, Status.NO_FLOW, Status.KEPT)
+    status[tuple(np.argwhere(status == Status.KEPT)[0])] = Status.ABSTAINED
+    still = dataclasses.replace(
+        frame, status=status.astype(np.uint8), fold=np.zeros_like(frame.fold)
+    )
+    assert badges_of(still).outcome.startswith("as measured: no folds were found")
+
+
 def test_badges_of_clean_pictures():
     aliased = badges_of(make_frame(abstained=False))
     assert (aliased.outcome, aliased.caution) == ("corrected", False)
@@ -213,3 +222,18 @@ def test_badges_never_claim_a_correction_that_was_not_made(frame):
     assert badges_of(nothing).caution
     empty = dataclasses.replace(nothing, status=np.zeros_like(frame.status), notes=())
     assert badges_of(empty).outcome == "no flow to correct"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0 %"),
+        (0.001, "<1 %"),
+        (0.4, "40 %"),
+        (0.994, "99 %"),
+        (0.999, ">99 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_share_reads_as_none_or_all_only_where_it_is(share, text):
+    assert percent(share) == text

@@ -90,7 +90,7 @@ def test_record_and_stop(live) -> None:
 
 def test_the_settings_in_force_go_along(live) -> None:
     live.key(Qt.Key.Key_R, CONTROL | SHIFT)
-    live.window.change("wall_filter", "high")
+    live.window.settings.change("wall_filter", "high")
     live.play(1)
     live.until(lambda: live.recording.recorder.status.n_frames == 1)
     live.key(Qt.Key.Key_R, CONTROL | SHIFT)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import math
 import os
 
 import numpy as np
@@ -163,6 +164,30 @@ def test_a_drag_whose_release_a_dialog_took_is_over(live):
     assert tool.regions == dragged
 
 
+def test_the_next_region_is_not_what_is_being_drawn(live):
+    live.key(Qt.Key.Key_R)
+    drag(live, (-0.010, 0.010), (-0.006, 0.014))
+    tool = live.window.tools.regions.tool
+    (first,) = tool.regions
+    end = drag(live, (0.002, 0.020), (0.006, 0.024), let_go=False)
+    live.key(Qt.Key.Key_N)
+    QTest.mouseMove(live.window.canvas, end + QPoint(9, 9))
+    QTest.mouseRelease(live.window.canvas, LEFT, pos=end + QPoint(9, 9))
+    assert tool.regions[0] == first
+    assert len(tool.regions) == 2
+
+
+def test_what_esc_put_away_half_drawn_is_moved_by_the_next_press(live):
+    live.key(Qt.Key.Key_R)
+    end = drag(live, (0.000, 0.014), (0.006, 0.024), let_go=False)
+    live.key(Qt.Key.Key_Escape)
+    QTest.mouseRelease(live.window.canvas, LEFT, pos=end)
+    live.key(Qt.Key.Key_R)
+    drag(live, (0.003, 0.019), (0.000, 0.017))
+    (region,) = live.window.tools.regions.tool.regions
+    assert (region.ellipse.x_m, region.ellipse.z_m) == pytest.approx((0.0, 0.017), abs=3e-4)
+
+
 # ---- what is told ---------------------------------------------------------------------------
 
 
@@ -184,7 +209,7 @@ def test_a_profile_is_exported_of_the_frame_that_is_told(live):
 
 
 def test_where_nobody_looked_for_folds_no_plot_is_called_dealiased(live):
-    live.window.apply({"dealias": False})
+    live.window.settings.apply({"dealias": False})
     live.play(3)
     live.key(Qt.Key.Key_R)
     drag(live, (-0.005, 0.010), (0.003, 0.019))
@@ -240,3 +265,13 @@ def test_a_table_is_not_overwritten_without_being_asked(live, monkeypatch, tmp_p
     assert live.window.message.is_error
     export(live, monkeypatch, tmp_path / "tomorrow")
     assert (tmp_path / "tomorrow.csv").is_file()
+
+
+def test_the_angle_is_told_whole_in_a_small_window(live):
+    live.freeze()
+    live.window.settings.apply({"angle_rad": math.radians(65)})
+    chip = live.window.tools.lines.angle.chip
+    live.until(lambda: "unreliable" in chip.text())
+    live.window.resize(1024, 600)
+    live.until(lambda: chip.text() == "\N{ANGLE}65\N{DEGREE SIGN}")
+    assert chip.fontMetrics().horizontalAdvance(chip.text()) < chip.width()

@@ -66,6 +66,21 @@ def test_a_live_source_is_shown_with_its_figures(live):
     assert live.window.labels.badges[0].text().endswith("% aliased")
 
 
+def test_a_hint_without_room_beside_the_tools_stands_at_the_bottom(live):
+    row, figures = live.window.tools.row, live.window.status_line.figures
+    live.window.resize(1600, 720)
+    live.key(Qt.Key.Key_W)
+    live.until(lambda: row.hint.sizeHint().width() <= row.hint.width())
+    live.until(lambda: "latency" in figures.full_text)
+
+    live.window.resize(1024, 600)
+    live.until(lambda: row.hint.text() in figures.full_text)
+    assert "MI/TI n/a" in figures.text()
+    assert figures.text() == figures.full_text
+    live.key(Qt.Key.Key_V)
+    live.until(lambda: "latency" in figures.full_text)
+
+
 def test_paints_are_counted_with_their_latency(live):
     def n_painted():
         return live.window.meter.reading(0.0).frames
@@ -188,6 +203,37 @@ def test_scrubbing_shows_the_addressed_frame(live):
     assert not np.array_equal(pictures[last], pictures[held[0]])
 
 
+def test_pictures_of_the_loop_come_before_their_words(live):
+    live.play(4)
+    live.freeze()
+    window, (*_, before, last) = live.window, live.engine.cine.indices()
+    live.until(lambda: f"frame {last} " in window.cine.position.text())
+    window._poll.stop()
+    seen = []
+    window.canvas.painted.connect(lambda index: seen.append((index, window.cine.position.text())))
+    live.key(Qt.Key.Key_Left)
+    live.until(lambda: f"frame {before} " in window.cine.position.text())
+    (index, words), *_ = seen
+    assert index == before
+    assert f"frame {last} " in words
+
+
+def test_words_are_drawn_when_they_change_and_not_again(live):
+    live.play(4)
+    live.freeze()
+    labels, overlay = live.window.labels, live.window.canvas._overlay
+    live.until(lambda: overlay.is_current)
+    live.window._on_poll()
+    assert overlay.is_current
+    for caption in (labels.badges[0], labels.readouts[0]):
+        caption.say("something else")
+        assert not overlay.is_current
+        live.until(lambda: overlay.is_current)
+        caption.say("something else")
+        caption.place(caption.x(), caption.y(), caption._room_px)
+        assert overlay.is_current
+
+
 def test_the_cine_slider_addresses_frames_with_the_mouse(live):
     live.play(6)
     live.freeze()
@@ -298,8 +344,8 @@ def test_undo_and_redo_go_from_release_to_release(live):
 
 
 def test_opening_a_source_brings_its_own_settings(qtbot, console):
-    console.window.change("prf_hz", 5000.0)
-    console.window.change("bmode_gain_db", 6.0)
+    console.window.settings.change("prf_hz", 5000.0)
+    console.window.settings.change("bmode_gain_db", 6.0)
     console.open()
     console.until(lambda: console.control("prf_hz").value == 3000.0)
     assert console.control("bmode_gain_db").value == 6.0
@@ -383,7 +429,7 @@ def test_the_truth_is_a_fourth_picture_that_follows_the_others(live):
     live.freeze()
     canvas, labels = live.window.canvas, live.window.labels
     assert not labels.titles[3].isVisible()
-    live.window.change("truth", value=True)
+    live.window.settings.change("truth", value=True)
     assert canvas.view.n_panels == 4
     assert labels.titles[3].isVisible()
     assert labels.bars[3].texts == labels.bars[2].texts
@@ -405,7 +451,7 @@ def test_the_truth_is_a_fourth_picture_that_follows_the_others(live):
     place = pytest.approx((0.001, 0.018), abs=1e-4)
     live.until(lambda: canvas.cursor_m == place and labels.readouts[0].isVisible())
     assert not labels.readouts[3].isVisible()
-    live.window.change("truth", value=False)
+    live.window.settings.change("truth", value=False)
     assert canvas.view.n_panels == 3
     assert not labels.titles[3].isVisible()
     assert not labels.bars[3].isVisible()

@@ -114,6 +114,21 @@ def test_what_is_said_stays_in_sight_in_every_view(held):
             assert not any(rect.intersects(other) for other in rects[:i])
 
 
+def test_words_beside_a_low_picture_never_run_into_each_other(held):
+    labels, window = held.window.labels, held.window
+    window.resize(1024, 600)
+    held.key(Qt.Key.Key_1)
+    held.key(Qt.Key.Key_T)
+    held.until(lambda: window.canvas.height() < 300)
+    assert any(caption.full_text for caption in labels.truths)
+    captions = (*labels.badges, *labels.truths, *labels.readouts, labels.unsure)
+    rects = [caption.geometry() for caption in captions if caption.isVisible()]
+    assert len(rects) >= 3
+    for i, rect in enumerate(rects):
+        assert window.canvas.rect().contains(rect)
+        assert not any(rect.intersects(other) for other in rects[:i])
+
+
 def test_holding_c_shows_the_raw_velocity_in_place(held):
     labels, raw, corrected = held.window.labels, inner(held, 0), inner(held, 2)
     assert not alike(raw, corrected)

@@ -25,17 +25,12 @@ from .export.whole_file import whole_file
 from .frames import Acquisition, DopplerFrame, Float32, IqFrame, Status
 from .pipeline.checks import PipelineError, check_acquisition
 from .plain import PlainError, from_plain, plain
+from .record.possible import check_possible
 from .settings import ProcessingSettings, Settings, changes_from
 from .sources.fields import (
     CORRECT_FILE,
-    FREQUENCY,
     MAX_MAGNITUDE,
-    PRF,
     RECORD_AGAIN,
-    SAMPLING,
-    SPEED,
-    Limits,
-    in_limits,
     library_call,
     printable,
     refusal,
@@ -46,16 +41,11 @@ SUFFIX = ".label.h5"
 FORMAT, VERSION = "ultrasound-console label", 1
 MAX_SAMPLE_BYTES = 2**28
 """Of the samples of a frame; a frame of the console has some 3 MB."""
-MAX_PIXELS = 2**22
-"""Of a picture."""
 
 _T = TypeVar("_T")
 
 _ABOUT = "about"
 _LONGEST_NAME = 40
-# A grid that ends further away than this, in metres or radians, is none of an ultrasound picture.
-_FARTHEST = 10.0
-_STEEPEST_RAD = 1.4
 # Rounding may put a velocity this much beyond v_N.
 _MARGIN = 1.001
 
@@ -194,15 +184,6 @@ class _MadeWith:
     wall_filter: str
 
 
-_LIMITS = {
-    "prf_hz": PRF,
-    "center_frequency_hz": FREQUENCY,
-    "sampling_frequency_hz": SAMPLING,
-    "sound_speed_m_s": SPEED,
-    "n_pulses": Limits(2, 1024, ""),
-    "transmit_angle_rad": Limits(-_STEEPEST_RAD, _STEEPEST_RAD, "rad"),
-    "receive_angle_rad": Limits(-_STEEPEST_RAD, _STEEPEST_RAD, "rad"),
-}
 # What is kept of a frame beside its samples: planes on the colour grid.
 _PLANES: dict[str, type[np.generic]] = {
     "velocity_m_s": np.float32,
@@ -255,7 +236,8 @@ def save(path: Path, labelled: LabelledFrame) -> None:
         },
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False).encode()
-    with whole_file(path) as part, h5py.File(part, "w") as file:
+    # Made in memory: on a full disk the HDF5 library ends the whole program.
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         file[_ABOUT] = np.frombuffer(text, np.uint8)
         file["fold"] = labelled.label.fold
         file["given"] = labelled.label.given.astype(np.uint8)
@@ -267,6 +249,10 @@ def save(path: Path, labelled: LabelledFrame) -> None:
             file[f"{name}/bmode_power"] = shown.iq.bmode_power
             for plane in _PLANES:
                 file[f"{name}/{plane}"] = getattr(shown, plane)
+        file.flush()
+        image = file.id.get_file_image()
+    with whole_file(path) as part:
+        part.write_bytes(image)
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -358,19 +344,10 @@ def _wall_filter(file: Hdf5, about: dict[str, Any], n_pulses: int) -> str:
 
 def _check(file: Hdf5, acquisition: Acquisition) -> None:
     """Refuse an acquisition of which no velocity can be told, or more than fits in memory."""
-    for name, limits in _LIMITS.items():
-        value = getattr(acquisition, name)
-        if not in_limits(value, limits):
-            span = f"{limits.low:g} ... {limits.high:g} {limits.unit}".rstrip()
-            problem = f"{value:g} is outside {span}"
-            raise refusal(file.file, f"acquisition/{name}", problem, CORRECT_FILE)
-    for name in ("colour_grid", "bmode_grid"):
-        grid = getattr(acquisition, name)
-        ends = (*grid.lines, *grid.range_m, *grid.apex_m)
-        if math.prod(grid.shape) > MAX_PIXELS or max(map(abs, ends)) > _FARTHEST:
-            raise refusal(file.file, f"acquisition/{name}", "too large", CORRECT_FILE)
-        if abs(grid.angle_rad) > _STEEPEST_RAD:
-            raise refusal(file.file, f"acquisition/{name}", "too steep", CORRECT_FILE)
+    try:
+        check_possible(acquisition)
+    except ValueError as error:
+        raise refusal(file.file, "", str(error), CORRECT_FILE) from error
     try:
         check_acquisition(acquisition)
     except PipelineError as error:

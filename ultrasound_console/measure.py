@@ -114,11 +114,6 @@ class VelocityStatistics:
         """Velocity of the largest magnitude, with its sign."""
         return self.low_m_s if -self.low_m_s > self.high_m_s else self.high_m_s
 
-    @property
-    def max_speed_m_s(self) -> float:
-        """Largest magnitude."""
-        return abs(self.fastest_m_s)
-
 
 @dataclass(frozen=True)
 class RegionStatistics:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -158,7 +158,7 @@ class Row:
         )
 
 
-def write_measurements(path: Path, rows: Iterable[Row], about: Sequence[str] = ()) -> None:
+def write_measurements(path: Path, rows: Iterable[Row]) -> None:
     """Write a table; the file appears under its name only when it is whole.
 
     Parameters
@@ -166,8 +166,6 @@ def write_measurements(path: Path, rows: Iterable[Row], about: Sequence[str] = (
     path : Path
         Replaced if it exists.
     rows : iterable of Row
-    about : sequence of str
-        More lines for the head of the file.
 
     Raises
     ------
@@ -175,8 +173,7 @@ def write_measurements(path: Path, rows: Iterable[Row], about: Sequence[str] = (
         The file cannot be written.
     """
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        for line in (*_ABOUT, *about):
-            file.write(f"# {' '.join(line.split())}\n")
+        file.writelines(f"# {line}\n" for line in _ABOUT)
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         table.writerows(row.cells() for row in rows)

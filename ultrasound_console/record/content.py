@@ -16,30 +16,14 @@ from numpy.typing import NDArray
 
 from ..dsp.quantise import Quantised
 from ..frames import Acquisition, ChannelFrame, IqFrame
-from ..plain import PlainError, from_plain, plain
+from ..plain import from_plain, plain
 from .journal import RecordError
+from .possible import check_possible
 
 FORMAT, FORMAT_VERSION = "ultrasound-console recording", 1
 MAX_PARTS, MAX_PARTS_BYTES, MAX_SETTINGS = 1000, 12 * 2**20, 10_000
 _DTYPES = ("int16", "float32", "complex64")
 _MAX_SAMPLES = 2**28
-_MAX_PIXELS = 2**22
-_STEEPEST_RAD = 1.4
-# A grid that ends further away than this, in metres or radians, is none of an ultrasound picture.
-_FARTHEST = 10.0
-_LIMITS = {
-    "prf_hz": (0.1, 1e6),
-    "requested_prf_hz": (0.0, 1e9),
-    "center_frequency_hz": (1e4, 1e9),
-    "sampling_frequency_hz": (1e4, 1e10),
-    "demodulation_frequency_hz": (0.0, 1e9),
-    "sound_speed_m_s": (100.0, 1e4),
-    "start_time_s": (-1.0, 1.0),
-    "n_pulses": (2, 1024),
-    "frame_interval_s": (0.0, 1e4),
-    "transmit_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),
-    "receive_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),
-}
 # Index, time, received, wall clock, peak of the IQ, part, settings.
 _FRAME = struct.Struct("<qddddII")
 
@@ -190,9 +174,9 @@ class Part:
         """
         try:
             acquisition = from_plain(Acquisition, told.get("acquisition"), "acquisition")
-        except PlainError as error:
+            check_possible(acquisition)
+        except ValueError as error:
             raise RecordError(str(error)) from error
-        _check(acquisition)
         part = cls(acquisition, _layout(told.get("first")), _layout(told.get("second")))
         if not part._fits(content):
             raise RecordError("samples of another shape than their acquisition has")
@@ -284,22 +268,6 @@ def from_text(payload: memoryview | bytes) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise RecordError("a record that is no group of values")
     return told
-
-
-def _check(acquisition: Acquisition) -> None:
-    """Refuse an acquisition that no source can have."""
-    for name, (low, high) in _LIMITS.items():
-        value = getattr(acquisition, name)
-        if not low <= value <= high:
-            raise RecordError(f"acquisition/{name}: {value:g} is outside {low:g} ... {high:g}")
-    for name in ("colour_grid", "bmode_grid"):
-        grid = getattr(acquisition, name)
-        ends = (*grid.lines, *grid.range_m, *grid.apex_m)
-        too_large = math.prod(grid.shape) > _MAX_PIXELS or max(map(abs, ends)) > _FARTHEST
-        if too_large or abs(grid.angle_rad) > _STEEPEST_RAD:
-            raise RecordError(f"acquisition/{name}: no picture has it")
-    if not all(abs(angle) <= _STEEPEST_RAD for angle in acquisition.bmode_angles_rad):
-        raise RecordError("acquisition/bmode_angles_rad: too steep")
 
 
 def _layout(told: object) -> Layout:

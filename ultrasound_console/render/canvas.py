@@ -76,7 +76,6 @@ class PanelCanvas(QWidget):
 
     Parameters
     ----------
-    parent : QWidget, optional
     size : tuple of int
         Logical pixels.
 
@@ -90,8 +89,8 @@ class PanelCanvas(QWidget):
     cursor_moved = Signal(object)
     labels_changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None, size: tuple[int, int] = (1280, 480)) -> None:
-        super().__init__(parent)
+    def __init__(self, size: tuple[int, int] = (1280, 480)) -> None:
+        super().__init__()
         self._view = View(*size)
         self._frame: DopplerFrame | None = None
         self._display = DisplaySettings()

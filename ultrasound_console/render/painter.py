@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from vispy import gloo
+from vispy.gloo import gl
 
 from ..frames import DopplerFrame
 from ..geometry import ImageGrid
@@ -22,7 +23,7 @@ from ..settings.display import CLASSIC, POWER, VARIANCE
 from .colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from .mesh import flow_mesh, grid_mesh
 from .overlay import Overlay
-from .programs import Cover, Lines, Program
+from .programs import Cover, Lines, Program, send
 from .strokes import Stroke
 from .view import N_PANELS, Rect, View
 
@@ -137,6 +138,12 @@ def _grid_uniforms(name: str, grid: ImageGrid) -> dict[str, tuple[float, ...]]:
         f"u_{name}_origin": (*grid.apex_m, float(np.tan(grid.angle_rad))),
         f"u_{name}_size": (float(grid.n_depths), float(grid.n_lines)),
     }
+
+
+def _blend(colour_factor: int) -> None:
+    """Lay what is drawn over what is there, which stays opaque."""
+    gl.glEnable(gl.GL_BLEND)
+    gl.glBlendFuncSeparate(colour_factor, gl.GL_ONE_MINUS_SRC_ALPHA, gl.GL_ZERO, gl.GL_ONE)
 
 
 class Painter:
@@ -308,15 +315,18 @@ class Painter:
         def viewport(rect: Rect) -> None:
             left, right = round(rect.x * pixel_scale), round(rect.right * pixel_scale)
             top, bottom = round(rect.y * pixel_scale), round(rect.bottom * pixel_scale)
-            gloo.set_viewport(left, height - bottom, right - left, bottom - top)
+            gl.glViewport(left, height - bottom, right - left, bottom - top)
 
         whole = Rect(0, 0, view.width_px, view.height_px)
         viewport(whole)
-        gloo.set_state(blend=False, depth_test=False, cull_face=False)
-        gloo.clear(color=(0, 0, 0, 1), depth=False)
+        for feature in (gl.GL_BLEND, gl.GL_DEPTH_TEST, gl.GL_CULL_FACE):
+            gl.glDisable(feature)
+        gl.glClearColor(0.0, 0.0, 0.0, 1.0)
+        gl.glClear(gl.GL_COLOR_BUFFER_BIT)
         if look is not None:
             self._cover_flow(look)
             self._set_look(look, view, pixel_scale)
+            send()
             bmode, *colour = self._pictures
             for place, panel in enumerate(look.panels):
                 viewport(view.picture_rect(place))
@@ -325,7 +335,7 @@ class Painter:
                 colour[panel].draw("triangle_strip")
                 viewport(view.bar_rect(place))
                 self._bars[panel].draw("triangle_strip")
-        gloo.set_state(blend=True, blend_func=("src_alpha", "one_minus_src_alpha", "zero", "one"))
+        _blend(gl.GL_SRC_ALPHA)
         self._picture_lines.load(picture_strokes)
         for panel in range(view.n_panels):
             viewport(view.picture_rect(panel))
@@ -346,8 +356,8 @@ class Painter:
         """
         width, height = round(view.width_px * pixel_scale), round(view.height_px * pixel_scale)
         self._cover.load(overlay, (width, height), pixel_scale)
-        gloo.set_viewport(0, 0, width, height)
-        gloo.set_state(blend=True, blend_func=("one", "one_minus_src_alpha", "zero", "one"))
+        gl.glViewport(0, 0, width, height)
+        _blend(gl.GL_ONE)
         self._cover.draw()
 
     def _cover_flow(self, look: Look) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from vispy import gloo
+from vispy.gloo.context import get_current_canvas
 
 from ..assets import shader
 from .overlay import Overlay
@@ -13,13 +14,26 @@ from .strokes import Stroke, stroke_mesh
 from .view import Rect
 
 
+def send() -> None:
+    """Send what waits for buffers, textures and uniforms; a draw call does not see to it."""
+    get_current_canvas().context.flush_commands()
+
+
 class Program:
-    """A vispy program that sends a uniform only when it changes."""
+    """A vispy program that sends a uniform only when it changes.
+
+    vispy looks through everything that belongs to a program before each draw call, and that takes
+    longer than the call. Here it does so the first time.
+    """
 
     def __init__(self, vertex: str, fragment: str, header: str = "") -> None:
         self._program = gloo.Program(header + shader(vertex), header + shader(fragment))
         self._names = {name for _, _, name in self._program.variables}
         self._sent: dict[str, Any] = {}
+        self._waits = False
+        self._vertices: Any = None
+        # What vispy has of it in OpenGL, from the first time on.
+        self._linked: Any = None
 
     def set(self, **values: Any) -> None:
         """Set those of the values that the program has; objects count as changed when replaced."""
@@ -31,14 +45,25 @@ class Program:
                 continue
             self._sent[name] = value
             self._program[name] = value
-
-    def draw(self, mode: str) -> None:
-        """Draw what is bound."""
-        self._program.draw(mode)
+            self._waits = True
+            if isinstance(value, gloo.VertexBuffer):
+                self._vertices = value
 
     def bind(self, vertices: Any) -> None:
         """Take all attributes from one buffer."""
         self._program.bind(vertices)
+        self._vertices, self._waits = vertices, True
+
+    def draw(self, mode: str) -> None:
+        """Draw what is bound."""
+        if self._linked is None:
+            self._program.draw(mode)
+            self._linked = get_current_canvas().context.shared.parser.get_object(self._program.id)
+        else:
+            if self._waits:
+                send()
+            self._linked.draw(mode, (0, self._vertices.size))
+        self._waits = False
 
 
 class Lines:
@@ -58,6 +83,7 @@ class Lines:
         mesh = stroke_mesh(strokes)
         if mesh.size == self._n_vertices:
             self._vertices.set_data(mesh)
+            send()
         elif mesh.size:
             self._vertices = gloo.VertexBuffer(mesh)
             self._program.bind(self._vertices)
@@ -91,6 +117,7 @@ class Cover:
             return
         for patch in overlay.patches(pixel_scale):
             self._texture.set_data(patch.rgba, offset=(patch.top, patch.left))
+        send()
         rects = overlay.rects(pixel_scale)
         if rects != self._rects:
             self._rects = rects

@@ -176,7 +176,7 @@ class _Run:
         if not self._ever_opened:
             self._ever_opened = True
             for setting, value in self._options.changes.items():
-                self._window.change(setting, value)
+                self._window.settings.change(setting, value)
             self._window.store.commit()
         why_not = self._window.store.current.processing.why_no_network
         if self._options.model is not None and why_not:

@@ -28,7 +28,7 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
     """Everything that can be asked for by menu or key."""
     cine, tools, correcting = window.cine, window.tools.row, window.tools.correcting
     regions, keys = window.tools.regions, window.tools.lines.keys
-    recording = window.recording
+    recording, settings = window.recording, window.settings
     scenes = FilledWhenOpened("Simulated", window, source_names, window.open_source)
     return (
         Group(
@@ -56,8 +56,13 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
         Group(
             "Settings",
             (
-                Command("Undo", "Ctrl+Z", window.undo),
-                Command("Redo", "Ctrl+Shift+Z", window.redo, more_keys=("Ctrl+Y",)),
+                Command("Undo", "Ctrl+Z", _either(correcting.undo, settings.undo)),
+                Command(
+                    "Redo",
+                    "Ctrl+Shift+Z",
+                    _either(correcting.redo, settings.redo),
+                    more_keys=("Ctrl+Y",),
+                ),
                 Command(f"Save preset {_ELLIPSIS}", SAVE_KEYS, window.preset.ask_name),
                 *(
                     Command(
@@ -74,11 +79,11 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
         Group(
             "Picture",
             (
-                Command("One panel, and the next one", "1", window.show_one_panel),
-                Command("Two panels", "2", lambda: window.apply({"view": DUAL})),
-                Command("Three panels", "3", lambda: window.apply({"view": TRIPLE})),
-                Command("Swap the panels", "X", window.swap_panels),
-                Command("Next colour map", "M", window.next_colour_map),
+                Command("One panel, and the next one", "1", settings.show_one_panel),
+                Command("Two panels", "2", lambda: settings.apply({"view": DUAL})),
+                Command("Three panels", "3", lambda: settings.apply({"view": TRIPLE})),
+                Command("Swap the panels", "X", settings.swap_panels),
+                Command("Next colour map", "M", settings.next_colour_map),
                 Command("Fit the picture", "Ctrl+0", window.canvas.reset_view),
                 Command("Plots under the pictures", plots.KEY, window.tools.plots.toggle),
             ),
@@ -92,7 +97,9 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 ),
                 Command("Remove what is selected", "Del", tools.remove),
                 Command("Remove all notes", CLEAR_NOTES_KEYS, window.tools.annotations.clear),
-                Command("No angle correction", "Shift+G", lambda: window.apply({"angle_rad": 0.0})),
+                Command(
+                    "No angle correction", "Shift+G", lambda: settings.apply({"angle_rad": 0.0})
+                ),
             ),
         ),
         Group(

@@ -93,6 +93,7 @@ _NO_LIMIT_PX = 16_777_215
 STRIP_HEIGHT_PX = 68
 _NARROWEST_PX = 208
 _SPACING_PX = 4
+_PRF_ROWS = 2
 _MORE_WIDTH_PX = 48
 
 FORMED_WHEN_ACQUIRED = {"f_number", *(name for name, _ in specs(AcquisitionSettings))}
@@ -299,10 +300,14 @@ class ControlPanel(QWidget):
         grid.addWidget(self.prf_readout, 1, 0)
         rest = (name for title in _STRIP_ORDER for name in GROUPS[title])
         names = [*EVERYDAY[1:], *(name for name in rest if name not in EVERYDAY)]
-        # The PRF and what became of it take the first column; the last slot is for buttons.
-        n_rows = max(2, math.ceil(len(EVERYDAY) / (self._n_columns - 1)))
-        n_slots = n_rows * (self._n_columns - 1)
-        n_shown = n_slots - 1
+        # The PRF and what became of it take the first column. The buttons come below them, or,
+        # where nothing is below them, into the last slot.
+        n_beside = self._n_columns - 1
+        n_rows = max(_PRF_ROWS, math.ceil(len(EVERYDAY) / n_beside))
+        below = n_rows > _PRF_ROWS
+        if below:
+            n_rows = max(_PRF_ROWS + 1, math.ceil((len(EVERYDAY) - 1) / n_beside))
+        n_shown = n_rows * n_beside - (not below)
         buttons = QWidget()
         row = QHBoxLayout(buttons)
         row.setContentsMargins(0, 0, 0, 0)
@@ -311,7 +316,8 @@ class ControlPanel(QWidget):
         row.addWidget(self.more)
         self.flow.show()
         self.more.show()
-        _fill(grid, [*(self.controls[name] for name in names[:n_shown]), buttons], left=1)
+        _fill(grid, [self.controls[name] for name in names[:n_shown]], left=1)
+        grid.addWidget(buttons, n_rows - 1, 0 if below else n_beside)
         inside = QWidget()
         inside.setObjectName("controls")
         rest_grid = _grid(inside, self._n_columns)

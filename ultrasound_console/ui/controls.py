@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QLineEdit, QMenu, QSizePolicy, QToolTip, QWidget
 from ..declared import Range, SettingError, Switch, Value
 from ..settings import SPECS
 from . import theme
+from .keyboard import RETURN_KEYS
 from .steps import Steps, declared_steps, typed_value
 
 HEIGHT_PX = 26
@@ -31,7 +32,6 @@ _COMMIT_DELAY_MS = 400
 _WHEEL_NOTCH = 120
 _NEXT_KEYS = (Qt.Key.Key_Up, Qt.Key.Key_Plus)
 _BEFORE_KEYS = (Qt.Key.Key_Down, Qt.Key.Key_Minus)
-_RETURN_KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _PAGE = 10
 
 
@@ -165,7 +165,7 @@ class Control(QWidget):
             self.step(-_PAGE)
         elif key == Qt.Key.Key_Backspace:
             self.reset()
-        elif key in _RETURN_KEYS and isinstance(self._spec, Range):
+        elif key in RETURN_KEYS and isinstance(self._spec, Range):
             self.type_value()
         else:
             super().keyPressEvent(event)
@@ -248,7 +248,7 @@ class _Entry(QLineEdit):
         """Take or leave the number; no key that is unused here goes on to the control."""
         if event.key() == Qt.Key.Key_Escape:
             self._control.setFocus()
-        elif event.key() in _RETURN_KEYS:
+        elif event.key() in RETURN_KEYS:
             self._take()
         else:
             super().keyPressEvent(event)
@@ -357,7 +357,7 @@ class SwitchControl(Control):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Change over with Return, too."""
-        if event.key() in _RETURN_KEYS:
+        if event.key() in RETURN_KEYS:
             self._toggle()
         else:
             super().keyPressEvent(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from ..flow_states import FLOW_STATES, FlowState
@@ -17,7 +17,7 @@ _PAD_PX = 3
 
 
 class PushButton(QToolButton):
-    """A button that Return presses: Space freezes."""
+    """A button that Return presses, through the window: Space freezes."""
 
     def __init__(self, text: str, name: str) -> None:
         super().__init__()
@@ -26,13 +26,6 @@ class PushButton(QToolButton):
         self.setFixedHeight(HEIGHT_PX)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Press."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.click()
-        else:
-            super().keyPressEvent(event)
 
 
 class FlowSwitch(QWidget):

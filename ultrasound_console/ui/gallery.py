@@ -68,7 +68,7 @@ class Picture:
     caption: str
 
 
-def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture]:
+def draw_gallery(folder: Path, names: Sequence[str]) -> Iterator[Picture]:
     """Draw the three panels of each scene into a PNG of the folder, one after the other.
 
     Parameters
@@ -109,7 +109,7 @@ def draw_gallery(folder: Path, names: Sequence[str] = SHOWN) -> Iterator[Picture
         canvas.deleteLater()
 
 
-def draw_cards(folder: Path, names: Sequence[str] = SCENES) -> Iterator[Picture]:
+def draw_cards(folder: Path, names: Sequence[str]) -> Iterator[Picture]:
     """Draw the small picture of each scene that the start page shows: the de-aliased flow alone.
 
     Parameters and errors are those of :func:`draw_gallery`.

@@ -31,6 +31,7 @@ PRESENT_TITLE = "B: de-aliased, as set now"
 COMPARED_TITLE = "RAW velocity: not de-aliased"
 _LINE_PX = 20
 _SECOND_LINE_PX = 14
+_WORDS_WITH_TRUTH_PX = 3 * _LINE_PX + TRUTH_WORDS_PX
 _GAP_PX = 6
 _PAD_PX = 5
 _TICK_GAP_PX = 5
@@ -315,9 +316,11 @@ class PanelLabels:
         for panel in range(len(TITLES)):
             room = rooms.get(panel, Rect(0, 0, 0, 0))
             truth_y = room.y + 2 * _LINE_PX
-            readout_y = truth_y + self._has_truth * TRUTH_WORDS_PX
+            # Words that would run into those of the next panel give way: those of the truth.
+            has_truth = self._has_truth and not 0 < room.height < _WORDS_WITH_TRUTH_PX
+            readout_y = truth_y + has_truth * TRUTH_WORDS_PX
             self.badges[panel].place(room.x, room.y, room.width)
-            self.truths[panel].place(room.x, truth_y, room.width)
+            self.truths[panel].place(room.x, truth_y, has_truth * room.width)
             self.readouts[panel].place(room.x, readout_y, room.width)
             if panel == FOLDS:
                 self.unsure.place(room.x, room.y + _LINE_PX, room.width)

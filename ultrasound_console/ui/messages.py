@@ -221,6 +221,7 @@ class StatusLine(QWidget):
         self.progress.setFont(theme.font(theme.SMALL_PX, bold=True))
         self.progress.setStyleSheet(f"color: {theme.ACCENT}; padding-right: 18px;")
         self.progress.hide()
+        self._hint = ""
         self.figures = ElidedLabel()
         self.figures.setObjectName("status_figures")
         self.figures.setFont(theme.font(theme.SMALL_PX))
@@ -240,6 +241,10 @@ class StatusLine(QWidget):
         if text != self.progress.text():
             self.progress.setText(text)
             self.progress.setVisible(bool(text))
+
+    def show_hint(self, text: str) -> None:
+        """Say what to do next in the place of the figures; nothing with an empty text."""
+        self._hint = text
 
     def show_status(
         self, status: EngineStatus, latency_ms: float, n_held: int, n_bytes: int
@@ -261,7 +266,6 @@ class StatusLine(QWidget):
             f"replaced {status.replaced_frames}",
             f"errors {status.errors}",
             f"loop {n_held} frames, {n_bytes / 1e6:.0f} MB",
-            "MI/TI n/a",
         )
-        text = "   \N{MIDDLE DOT}   ".join(parts)
-        self.figures.say(text)
+        shown = (self._hint,) if self._hint else parts
+        self.figures.say("   \N{MIDDLE DOT}   ".join(("MI/TI n/a", *shown)))

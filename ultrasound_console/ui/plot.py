@@ -287,6 +287,7 @@ class Plot(QWidget):
         text = theme.quiet("&nbsp;&nbsp; ".join(parts))
         if text != self.legend.text():
             self.legend.setText(text)
+            self.legend.setToolTip(text)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Tell where the mouse presses and drags; nothing else is done by mouse."""

@@ -95,9 +95,9 @@ class Readout:
         return velocity_text(velocity_m_s, self.angle_rad)
 
 
-def signed(value: float, decimals: int = 1) -> str:
+def signed(value: float) -> str:
     """Format a number with its sign, also when it is positive."""
-    return f"{value:+.{decimals}f}".replace("-", MINUS)
+    return f"{value:+.1f}".replace("-", MINUS)
 
 
 def velocity_text(velocity_m_s: float, angle_rad: float = 0.0) -> str:
@@ -185,8 +185,10 @@ class Badges:
 
 
 def percent(share: float) -> str:
-    """Share in whole percent; one that is not zero never reads as zero."""
-    return "<1 %" if 0.0 < share < 0.005 else f"{100 * share:.0f} %"
+    """Share in whole percent; one that is not zero or all never reads so."""
+    if 0.0 < share < 0.005:
+        return "<1 %"
+    return ">99 %" if 0.995 <= share < 1.0 else f"{100 * share:.0f} %"
 
 
 def badges_of(frame: DopplerFrame) -> Badges:
@@ -207,11 +209,12 @@ def badges_of(frame: DopplerFrame) -> Badges:
     aliased = f"{percent(frame.aliased_share)} aliased"
     spread = f"folds {fold_text(low)} \N{HORIZONTAL ELLIPSIS} {fold_text(high)}"
     found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
-    if left_alone:
+    if left_alone and (low or high or left_alone >= CAUTION_SHARE):
         done = "not" if left_alone == 1.0 else "partly" if left_alone >= CAUTION_SHARE else "mostly"
         outcome = _with_notes(f"{done} corrected", frame)
         return Badges(aliased, found, unsure, outcome, caution=left_alone >= CAUTION_SHARE)
-    outcome = "corrected" if low or high else "as measured: nothing is aliased"
+    nothing = "no folds were found" if left_alone else "nothing is aliased"
+    outcome = "corrected" if low or high else f"as measured: {nothing}"
     return Badges(aliased, found, unsure, _with_notes(outcome, frame), caution=False)
 
 

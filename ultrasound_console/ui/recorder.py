@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +11,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from platformdirs import user_documents_path
 from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QFileDialog, QSizePolicy
 
 from ..cine import LoopFrame
-from ..config import ConfigError, config_folder, make_folder, quoted, read_toml, write_lines
+from ..config import ConfigError, make_folder
 from ..engine import Engine
 from ..record.content import Content, Taken
 from ..record.convert import PART_SUFFIX, SUFFIX, recover
@@ -28,6 +26,7 @@ from ..settings import Settings
 from ..status import EngineStatus, State
 from . import theme
 from .flow_switch import PushButton
+from .folders import folder_for, remember_folder
 
 RECORD_KEYS, SAVE_KEYS = "Ctrl+Shift+R", "Ctrl+S"
 LIVE_SECONDS = 10.0
@@ -35,7 +34,7 @@ LIVE_SECONDS = 10.0
 FOLDER_VARIABLE = "ULTRASOUND_CONSOLE_RECORDINGS"
 """Environment variable that names another folder for recordings than the user's documents."""
 GO_ON_FIRST = f"Frozen: nothing is acquired. Go on (Space), or save the loop ({SAVE_KEYS})"
-_FILE = "recordings.toml"
+_KIND = "recordings"
 _LONGEST_NAME = 40
 _CLOSING_S = 5.0
 _ICON_PX = 10
@@ -81,28 +80,24 @@ class Recording(QObject):
     engine : Engine
     played : callable
         Frames of the loop between its in and out points.
-    folder : Path, optional
-        By default what was chosen last, or else a folder among the user's documents.
 
     Signals
     -------
     said : (text, is_error)
         Something for the user to read.
+
+    Attributes
+    ----------
+    folder : Path
+        What was chosen last, or else a folder among the user's documents.
     """
 
     said = Signal(str, bool)
 
-    def __init__(
-        self,
-        engine: Engine,
-        played: Callable[[], Sequence[LoopFrame]],
-        folder: Path | None = None,
-    ) -> None:
+    def __init__(self, engine: Engine, played: Callable[[], Sequence[LoopFrame]]) -> None:
         super().__init__()
         self._engine, self._played = engine, played
-        own = os.environ.get(FOLDER_VARIABLE)
-        documents = user_documents_path() / "Ultrasound console" / "recordings"
-        self.folder = folder or _remembered() or (Path(own) if own else documents)
+        self.folder = folder_for(_KIND, FOLDER_VARIABLE)
         self.recorder: Recorder | None = None
         self._status = EngineStatus(State.PREPARING)
         self._taps = False
@@ -163,8 +158,7 @@ class Recording(QObject):
             return
         self.folder = Path(name)
         try:
-            make_folder(config_folder())
-            write_lines(config_folder() / _FILE, [f"folder = {quoted(name)}"])
+            remember_folder(_KIND, self.folder)
         except ConfigError as error:
             self.said.emit(str(error), True)
         else:
@@ -259,16 +253,6 @@ class Recording(QObject):
                     self.said.emit(f"Not recovered: {error}", True)
             else:
                 self.said.emit(f"Recovered {recovered.told} in {self.folder}", False)
-
-
-def _remembered() -> Path | None:
-    """Folder that was chosen, if anybody chose one."""
-    path = config_folder() / _FILE
-    try:
-        folder = read_toml(path).get("folder") if path.is_file() else None
-    except ConfigError:
-        return None
-    return Path(folder) if isinstance(folder, str) and folder else None
 
 
 def _icon(*, is_round: bool) -> QIcon:

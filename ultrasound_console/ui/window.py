@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,15 +25,13 @@ from PySide6.QtWidgets import (
 )
 
 from ..config import config_folder
-from ..declared import Value
 from ..engine import Engine
 from ..frames import Acquisition
 from ..presets import SUFFIX, Memory, Presets
 from ..recent import Recent
 from ..render.canvas import PanelCanvas
 from ..segment import Segmenter
-from ..settings import SPECS, AcquisitionSettings, Settings
-from ..settings.display import COLOUR_MAPS, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW
+from ..settings import Settings
 from ..status import EngineStatus, Notice, State
 from ..store import SettingsStore
 from .ab import OTHER_KEY, AbBar
@@ -43,11 +41,11 @@ from .auto_freeze import AutoFreeze, notice_text
 from .cine.bar import CineBar
 from .commands import groups
 from .control_panel import (
-    FORMED_WHEN_ACQUIRED,
     Arrangement,
     ControlPanel,
 )
 from .engineer.window import Engineer
+from .in_force import SettingsInForce
 from .keyboard import RETURN_KEYS, press, step_focus
 from .labels import PanelLabels
 from .messages import MessageBar, StatusLine
@@ -141,17 +139,17 @@ class MainWindow(QMainWindow):
         presets = presets or Presets(config_folder() / "presets")
         self.preset = PresetButton(presets, lambda: self.store.current)
         self.remembering = Remembering(memory)
-        self._start = AcquisitionSettings()
         self.top = TopStrip(self.preset)
         self.message = MessageBar()
         self.controls = ControlPanel(store.current)
+        self.settings = SettingsInForce(self.engine, self.canvas, self.controls)
         self.tools = Toolbox(
             self,
             self.canvas,
             self.engine,
             store,
-            start=lambda: self._start,
-            change=self.change,
+            start=lambda: self.settings.start,
+            change=self.settings.change,
             say=self.message.say,
         )
         self.ab = AbBar(self.canvas)
@@ -161,6 +159,7 @@ class MainWindow(QMainWindow):
         self.recording = Recording(self.engine, lambda: self.cine.slider.played)
         self.tools.row.add_widget(self.recording.button)
         self.status_line = StatusLine()
+        self.tools.row.hint_cut.connect(self.status_line.show_hint)
         self.progress = Progress(self.message, self.status_line)
         self.start_page = StartPage(recent)
         self._pages = Pages(
@@ -180,23 +179,25 @@ class MainWindow(QMainWindow):
         self.auto_freeze.due.connect(self._on_nobody_there)
         self.auto_freeze.over.connect(self.message.settle)
         self.message.said.connect(self.engineer.log.note)
-        self.controls.changed.connect(self.change)
+        self.settings.told.connect(self._on_told)
+        self.controls.changed.connect(self.settings.change)
         self.controls.committed.connect(store.commit)
-        self.tools.changed.connect(self.change_together)
+        self.tools.changed.connect(self.settings.change_together)
         self.tools.committed.connect(store.commit)
         self.tools.addressed.connect(self.cine.slider.address)
         self.cine.freeze_toggled.connect(self.toggle_freeze)
         self.cine.addressed.connect(self.engine.show)
         self.cine.rerun_requested.connect(self.engine.rerun_loop)
         self.cine.rerun_cancelled.connect(self.engine.cancel_rerun)
-        self.controls.flow.chosen.connect(self.apply)
-        self.preset.chosen.connect(self.apply)
-        self.tools.plots.chosen.connect(self.apply)
-        self.preset.clean_chosen.connect(self.start_clean)
+        self.controls.flow.chosen.connect(self.settings.apply)
+        self.preset.chosen.connect(self.settings.apply)
+        self.tools.plots.chosen.connect(self.settings.apply)
+        self.preset.clean_chosen.connect(self.settings.start_clean)
         self.start_page.chosen.connect(self.open_source)
         self.start_page.file_wanted.connect(self.choose_file)
         self.start_page.left.connect(self.show_pictures)
         for teller in (
+            self.settings,
             self.preset,
             self.tools,
             self.recording,
@@ -229,66 +230,6 @@ class MainWindow(QMainWindow):
         self.tools.leave_loop()
         self.message.settle()
         self.engine.open(name, prf_hz=prf_hz, last=self.remembering.recall(name))
-
-    def change(self, name: str, value: Value) -> None:
-        """Put a setting in force and do what its group costs, no more."""
-        before = self.store.current
-        after = self.store.change(**{name: value})
-        self.controls.controls[name].show_value(after.get(name))
-        self._follow(before, after)
-
-    def change_together(self, changes: Mapping[str, Value]) -> None:
-        """Put settings in force of which none is meant without the others."""
-        before = self.store.current
-        self._restore(before, self.store.change(**changes))
-
-    def apply(self, changes: Mapping[str, Value]) -> None:
-        """Put several settings in force as one undo step; a frozen frame keeps what made it."""
-        frozen = self._status.state is State.FROZEN
-        before = self.store.current
-        kept = {
-            name
-            for name, value in changes.items()
-            if frozen and name in FORMED_WHEN_ACQUIRED and value != before.get(name)
-        }
-        after = self.store.apply(**{n: value for n, value in changes.items() if n not in kept})
-        self._restore(before, after)
-        if kept:
-            self.message.say("Frozen: what is acquired stays as it is; the rest is set.")
-
-    def start_clean(self) -> None:
-        """Put in force what the source starts with where nothing has been set."""
-        clean = Settings(acquisition=self._start)
-        self.apply({name: clean.get(name) for name in SPECS})
-
-    def show_one_panel(self) -> None:
-        """Show the de-aliased panel alone; then the conventional one, then the segmentation."""
-        view = self.store.current.display.view
-        following = {ONLY_DEALIASED: ONLY_RAW, ONLY_RAW: ONLY_FOLDS}
-        self.apply({"view": following.get(view, ONLY_DEALIASED)})
-
-    def swap_panels(self) -> None:
-        """Put the panels the other way round."""
-        self.apply({"swap": not self.store.current.display.swap})
-
-    def next_colour_map(self) -> None:
-        """Take the colour map that follows in the list."""
-        at = COLOUR_MAPS.index(self.store.current.display.colour_map)
-        self.apply({"colour_map": COLOUR_MAPS[(at + 1) % len(COLOUR_MAPS)]})
-
-    def undo(self) -> None:
-        """Take the last change of a setting back; while folds are corrected, that of a fold."""
-        if self.tools.correcting.undo():
-            return
-        before = self.store.current
-        self._restore(before, self.store.undo())
-
-    def redo(self) -> None:
-        """Take an undo back."""
-        if self.tools.correcting.redo():
-            return
-        before = self.store.current
-        self._restore(before, self.store.redo())
 
     def toggle_freeze(self) -> None:
         """Hold the frame on screen, or go on."""
@@ -351,15 +292,13 @@ class MainWindow(QMainWindow):
             self.tools.begin(notice.asked)
             self._is_new_source = True
             self.canvas.reset_view()
-            self._start = notice.start or self.store.current.acquisition
-            self.controls.set_resets(self._start)
-            self.canvas.set_display(self.store.current.display)
+            self.settings.begin(notice.start or self.store.current.acquisition)
             self.preset.recall(self.remembering.begin(notice.asked))
-            self._show_settings(self.store.current)
+            self.settings.show()
             self.start_page.remember(notice.asked)
             self.opened.emit(notice.opened)
         else:
-            self._show_settings(self.store.current)
+            self.settings.show()
             if notice.is_error:
                 self.refused.emit(notice.text)
         self._on_poll()
@@ -431,30 +370,12 @@ class MainWindow(QMainWindow):
             self.engine.cine.n_bytes,
         )
 
-    # ---- settings -------------------------------------------------------------------------
-
-    def _restore(self, before: Settings, after: Settings) -> None:
-        self.controls.show_settings(after)
-        self._follow(before, after)
-
-    def _show_settings(self, settings: Settings) -> None:
-        """Let everything tell the settings in force, and remember them."""
-        self.controls.show_settings(settings)
-        self._tell(settings)
-
-    def _tell(self, settings: Settings) -> None:
+    def _on_told(self, settings: Settings) -> None:
+        """Let everything but the controls tell the settings in force, and remember them."""
         self.controls.flow.show_settings(settings)
         self.preset.show_settings(settings)
         self.tools.show_settings(settings)
         self.remembering.note(settings, self.preset.preset)
-
-    def _follow(self, before: Settings, after: Settings) -> None:
-        """Do what a change costs: acquisition settings are taken up by the engine by itself."""
-        if after.display != before.display:
-            self.canvas.set_display(after.display)
-        if after.processing != before.processing:
-            self.engine.refresh()
-        self._tell(after)
 
     # ---- the window -----------------------------------------------------------------------
 

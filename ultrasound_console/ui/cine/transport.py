@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPen, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QToolButton
 
 from .. import theme
@@ -65,7 +65,7 @@ def pause_icon() -> QIcon:
 
 
 class BarButton(QToolButton):
-    """A button that the tab key reaches and Return presses: Space is for freezing.
+    """A button that the tab key reaches and Return presses, through the window: Space freezes.
 
     Parameters
     ----------
@@ -87,10 +87,3 @@ class BarButton(QToolButton):
             self.setIconSize(QSize(ICON_PX, ICON_PX))
         else:
             self.setText(face)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Press; other keys go on to the window."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.click()
-        else:
-            super().keyPressEvent(event)

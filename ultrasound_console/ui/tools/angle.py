@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from ...frames import Acquisition, DopplerFrame
@@ -31,6 +33,7 @@ class AngleChip(PushButton):
 
     def __init__(self) -> None:
         super().__init__("", "angle_chip")
+        self._text = self._angle_text = ""
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.hide()
 
@@ -41,12 +44,29 @@ class AngleChip(PushButton):
         is_steep = angle_rad > WARNING_RAD
         if is_steep:
             text += ": unreliable"
-        if text != self.text():
-            self.setText(text)
+        if text != self._text:
+            self._text, self._angle_text = text, angle_text(angle_rad)
+            self.updateGeometry()
+            self._fit()
             self.setStyleSheet(f"color: {angle_colour(angle_rad)}; font-weight: bold;")
             factor = f"{_TIP}: \N{MULTIPLICATION SIGN} {1 / math.cos(angle_rad):.2f}."
             tip = steep_text(angle_rad) if is_steep else factor
             self.setToolTip(f"{tip}<br>Click ({RESET_KEYS}): no correction.")
+
+    def sizeHint(self) -> QSize:
+        """Room for all of the text, whatever is shown of it."""
+        metrics = self.fontMetrics()
+        missing_px = metrics.horizontalAdvance(self._text) - metrics.horizontalAdvance(self.text())
+        return super().sizeHint() + QSize(missing_px, 0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show the angle alone where there is no room for more."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        has_room = self.width() >= self.sizeHint().width()
+        self.setText(self._text if has_room or not self.isVisible() else self._angle_text)
 
 
 def steep_text(angle_rad: float) -> str:

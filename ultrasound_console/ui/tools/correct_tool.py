@@ -75,11 +75,6 @@ class CorrectTool(Tool):
         self._hovering: Touch | None = None
         self._turned = 0.0
 
-    @property
-    def n_selected(self) -> int:
-        """Pixels selected."""
-        return 0 if self.selection is None else int(np.count_nonzero(self.selection))
-
     def set_frame(self, frame: DopplerFrame | None) -> None:
         """Correct this frame from now on; what is selected stays if it is the same one again."""
         before, self._frame = self._frame, frame

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from platformdirs import user_documents_path
 from PySide6.QtCore import QObject, Signal
 
 from ... import labels
-from ...config import ConfigError, config_folder, make_folder, quoted, read_toml, write_lines
+from ...config import ConfigError, make_folder
 from ...labels import LabelledFrame
+from ..folders import folder_for, remember_folder, remembered
 
 FOLDER_VARIABLE = "ULTRASOUND_CONSOLE_LABELS"
 """Environment variable that names another folder for labels than the user's documents."""
@@ -23,17 +22,12 @@ UNSAVED = "unsaved"
 """Folder inside it for what nobody saved; nothing learns from it."""
 _log = logging.getLogger(__name__)
 
-_FILE = "labels.toml"
+_KIND = "labels"
 _BLOCK_BYTES = 1 << 22
 
 
 class LabelFiles(QObject):
     """The folder of labels.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        By default what was chosen last, or else a folder among the user's documents.
 
     Signals
     -------
@@ -41,18 +35,22 @@ class LabelFiles(QObject):
         Something for the user to read.
     saved : (key)
         The label of that key is on disk.
+
+    Attributes
+    ----------
+    folder : Path
+        What was chosen last, or else a folder among the user's documents.
     """
 
     said = Signal(str, bool)
     saved = Signal(int)
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        chosen, self._by = _remembered()
-        own = os.environ.get(FOLDER_VARIABLE)
-        documents = Path(own) if own else user_documents_path() / "Ultrasound console" / "labels"
-        self.folder = folder or chosen or documents
-        self._paths: dict[int, Path] = {}
+        self.folder = folder_for(_KIND, FOLDER_VARIABLE)
+        by = remembered(_KIND).get("by")
+        self._by = by if isinstance(by, str) else ""
+        self._paths: dict[tuple[Path, int], Path] = {}
         self._checksums: dict[tuple[str, int, int], str] = {}
         self._writing: ThreadPoolExecutor | None = None
         self._told = False
@@ -60,11 +58,8 @@ class LabelFiles(QObject):
     def choose(self, folder: Path) -> None:
         """Put labels there from now on, and in later runs."""
         self.folder = folder
-        self._paths.clear()
         try:
-            make_folder(config_folder())
-            lines = [f"folder = {quoted(str(folder))}", f"by = {quoted(self._by)}"]
-            write_lines(config_folder() / _FILE, lines)
+            remember_folder(_KIND, folder)
         except ConfigError as error:
             self.said.emit(str(error), True)
         else:
@@ -117,7 +112,7 @@ class LabelFiles(QObject):
                 labelled = replace(labelled, provenance=provenance)
                 path = folder / labels.file_name(labelled)
                 if asked:
-                    path = self._paths.setdefault(key, path)
+                    path = self._paths.setdefault((folder, key), path)
                 labels.save(path, labelled)
                 if asked:
                     self.saved.emit(key)
@@ -154,17 +149,3 @@ class LabelFiles(QObject):
 def _kept_text(n: int, folder: Path) -> str:
     frames = "1 corrected frame was" if n == 1 else f"{n} corrected frames were"
     return f"{frames} not saved as a label: kept in {folder}"
-
-
-def _remembered() -> tuple[Path | None, str]:
-    """Folder that was chosen, and who labels, as far as anybody said so."""
-    path = config_folder() / _FILE
-    if not path.is_file():
-        return None, ""
-    try:
-        told = read_toml(path)
-    except ConfigError:
-        return None, ""
-    folder, by = told.get("folder"), told.get("by")
-    known = isinstance(folder, str) and folder
-    return (Path(str(folder)) if known else None), by if isinstance(by, str) else ""

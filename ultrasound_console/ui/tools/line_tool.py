@@ -165,6 +165,7 @@ class LineTool(Tool):
     def press(self, touch: Touch) -> bool:
         """Take hold of a line, or begin one."""
         self._last_m = touch.x_m, touch.z_m
+        self._held, self._begun = "", None  # Esc may have left something
         found = self._at(touch)
         if found is not None:
             self.selected, self._held = found
@@ -233,12 +234,12 @@ class LineTool(Tool):
 
     # ---- how it looks ---------------------------------------------------------------------
 
-    def marks(self, colour: Colour = ACCENT, other: Colour = NOT_SELECTED) -> list[Mark | Dot]:
+    def marks(self, colour: Colour = ACCENT) -> list[Mark | Dot]:
         """Draw the lines; what is not selected in another colour."""
         marks: list[Mark | Dot] = []
         for number, line in enumerate(self.lines):
             is_selected = number == self.selected
-            ink = colour if is_selected else other
+            ink = colour if is_selected else NOT_SELECTED
             marks.append(Mark((line.start_m, line.end_m), ink, 1.5 if is_selected else 1.2))
             marks += [Dot(*at_m, ink, 7.0) for at_m in (line.start_m, line.end_m)]
         return marks

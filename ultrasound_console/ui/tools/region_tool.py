@@ -123,6 +123,7 @@ class RegionTool(Tool):
             numbers = [region.number for region in self.regions]
             at = numbers.index(self.selected) + 1 if self.selected in numbers else 0
             self.selected = numbers[at % len(numbers)]
+            self._held, self._begun_m = "", None  # what is being drawn is the one before
             self._changed()
 
     def remove(self) -> None:
@@ -150,7 +151,7 @@ class RegionTool(Tool):
 
     def press(self, touch: Touch) -> bool:
         """Take hold of an ellipse, or begin one."""
-        self._last_m = touch.x_m, touch.z_m
+        self._last_m, self._begun_m = (touch.x_m, touch.z_m), None
         self._held = self._handle_at(touch)
         if not self._held:
             number = self._number_at(touch.x_m, touch.z_m)

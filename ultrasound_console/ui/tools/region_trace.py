@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +13,8 @@ from PySide6.QtCore import QObject, Signal
 from ...cine import Cine, LoopFrame
 from ...export.measurements import Conditions
 from ...measure import Ellipse, RegionStatistics, statistics
+from ..background import Background
 from .region_tool import Region
-
-_JOIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,8 @@ class Tracer(QObject):
     ----------
     traces : dict of int to RegionTrace
         By number of the region; never changed in place.
+    background : Background
+        Where they are worked out. A loop that has grown does not end what was begun.
     """
 
     traced = Signal()
@@ -108,56 +108,39 @@ class Tracer(QObject):
     def __init__(self, cine: Cine) -> None:
         super().__init__()
         self.traces: dict[int, RegionTrace] = {}
+        self.background = Background("regions")
         self._cine = cine
-        self._condition = threading.Condition()
-        self._asked: tuple[tuple[Region, ...], tuple[LoopFrame, ...]] | None = None
-        self._answered: object = None
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._asked: tuple[tuple[Region, ...], tuple[LoopFrame, ...]] = (), ()
+        self._known: dict[int, tuple[Ellipse, dict[int, Sample]]] = {}
 
     def ask(self, regions: tuple[Region, ...], loop: tuple[LoopFrame, ...]) -> None:
         """Have traces of these regions over these frames, soon; not twice for the same."""
-        if self._answered == (regions, loop):
+        if self._asked == (regions, loop):
             return
-        self._answered = regions, loop
-        if self._thread is None:
-            if not regions:
-                return
-            self._thread = threading.Thread(target=self._run, name="regions", daemon=True)
-            self._thread.start()
-        with self._condition:
-            self._asked = regions, loop
-            self._condition.notify()
+        had_regions = bool(self._asked[0])
+        self._asked = regions, loop
+        if regions or had_regions:
+            self.background.ask(lambda _: self._trace(regions, loop))
 
     def close(self) -> None:
         """End the thread."""
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
-        if self._thread is not None:
-            self._thread.join(_JOIN_S)
+        self._asked = (), ()
+        self.background.close()
 
-    def _run(self) -> None:
-        known: dict[int, tuple[Ellipse, dict[int, Sample]]] = {}
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._closing or self._asked is not None)
-                if self._closing or self._asked is None:
-                    return
-                (regions, loop), self._asked = self._asked, None
-            traces: dict[int, RegionTrace] = {}
-            for region in regions:
-                ellipse, samples = known.get(region.number, (None, {}))
-                if ellipse != region.ellipse:
-                    samples = {}
-                found = self._measure(region, regions, loop, samples)
-                if found is None:
-                    break
-                known[region.number] = region.ellipse, {s.told.index: s for s in found}
-                traces[region.number] = RegionTrace.of(region.ellipse, found)
-            else:
-                self.traces = traces
-                self.traced.emit()
+    def _trace(self, regions: tuple[Region, ...], loop: tuple[LoopFrame, ...]) -> None:
+        """Bring the traces up to date; in the background."""
+        traces: dict[int, RegionTrace] = {}
+        for region in regions:
+            ellipse, samples = self._known.get(region.number, (None, {}))
+            if ellipse != region.ellipse:
+                samples = {}
+            found = self._measure(region, regions, loop, samples)
+            if found is None:
+                return
+            self._known[region.number] = region.ellipse, {s.told.index: s for s in found}
+            traces[region.number] = RegionTrace.of(region.ellipse, found)
+        self.traces = traces
+        self.traced.emit()
 
     def _measure(
         self,
@@ -171,8 +154,7 @@ class Tracer(QObject):
         for told in loop:
             sample = known.get(told.index)
             if sample is None or sample.told is not told:
-                asked = self._asked
-                if self._closing or (asked is not None and asked[0] != regions):
+                if self._asked[0] != regions:
                     return None
                 frame = self._cine.frame(told.index)
                 if frame is None:

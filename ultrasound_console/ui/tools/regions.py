@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtWidgets import QLabel
 
 from ...cine import Cine, LoopFrame
 from ...export.measurements import Conditions, Row
@@ -15,6 +14,7 @@ from ...measure import Ellipse, RegionStatistics, ellipse_in_vessel, flow_near, 
 from ...render.canvas import PanelCanvas
 from ...render.painter import CONVENTIONAL, CORRECTED, FOLDS
 from .. import theme
+from ..labels import Caption
 from ..plot import Plot
 from ..plots import PlotArea
 from ..readout import percent, velocity_text
@@ -32,31 +32,9 @@ _NAME = "regions"
 _STEP_M = 0.0002
 _TURN_RAD = math.radians(3.0)
 _GAP_PX = 10
+# Of figures beside a region.
+_LINES = 3
 _NEW_HALF_M = (0.004, 0.002)
-
-
-class RegionCaption(QLabel):
-    """Figures beside a region, as wide as they need."""
-
-    def __init__(self, canvas: PanelCanvas, name: str) -> None:
-        super().__init__(canvas)
-        self.setObjectName(name)
-        self.setFont(theme.font(theme.SMALL_PX))
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._colour = ""
-        self.hide()
-
-    def say(self, text: str, colour: str) -> None:
-        """Show figures in the colour of their region."""
-        if colour != self._colour:
-            self._colour = colour
-            self.setStyleSheet(
-                f"color: {colour}; background: rgba(0, 0, 0, 190); padding: 1px 4px;"
-            )
-        if text != self.text():
-            self.setText(text)
-            self.adjustSize()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +95,10 @@ class Regions(QObject):
         self.plot.pressed.connect(self._on_pressed)
         plots.add(_NAME, self.plot, share=2)
         self._tracer = Tracer(cine)
-        self._tracer.traced.connect(self._plot_traces, Qt.ConnectionType.QueuedConnection)
-        self.captions: dict[tuple[int, int], RegionCaption] = {}
+        queued = Qt.ConnectionType.QueuedConnection
+        self._tracer.traced.connect(self._plot_traces, queued)
+        self._tracer.background.failed.connect(self._say, queued)
+        self.captions: dict[tuple[int, int], Caption] = {}
         self.figures: dict[int, RegionStatistics] = {}
         self._shown = _Shown()
         self._loop: tuple[LoopFrame, ...] = ()
@@ -261,27 +241,32 @@ class Regions(QObject):
             found, box = self.figures.get(region.number), self._box_px(region.ellipse)
             if frame is None or found is None or not picture.intersects(box):
                 continue
-            here: dict[int, RegionCaption] = {}
+            here: dict[int, Caption] = {}
             for place, panel in enumerate(canvas.panels):
                 lines = caption_lines(panel, found, canvas.display.angle_rad, frame)
                 if lines:
                     text = "\n".join(lines if region.number == self.tool.selected else lines[:1])
-                    here[place] = self._caption_at(region.number, place)
-                    here[place].say(f"{region.number}  {text}", region.colour)
+                    here[place] = caption = self._caption_at(region.number, place)
+                    caption.tint(region.colour)
+                    caption.say(f"{region.number}  {text}")
+                    caption.place(caption.x(), caption.y(), first.width)  # its size follows
             width = max((caption.width() for caption in here.values()), default=0)
             height = max((caption.height() for caption in here.values()), default=0)
             room = _beside(QSize(width, height), box, picture, taken)
             taken.append(room)
             for place, caption in here.items():
                 away_px = canvas.picture_rect(place).x - picture.x()
-                caption.move(room.left() + away_px, room.top())
+                caption.place(room.left() + away_px, room.top(), first.width)
                 wanted.add((region.number, place))
         for key, caption in self.captions.items():
-            caption.setVisible(key in wanted)
+            if key not in wanted:
+                caption.say("")
 
-    def _caption_at(self, number: int, place: int) -> RegionCaption:
+    def _caption_at(self, number: int, place: int) -> Caption:
         if (number, place) not in self.captions:
-            caption = RegionCaption(self._canvas, f"region_{number}_{place}")
+            caption = Caption(
+                self._canvas, f"region_{number}_{place}", n_lines=_LINES, size_px=theme.SMALL_PX
+            )
             self._canvas.lay_over(caption)
             self.captions[number, place] = caption
         return self.captions[number, place]

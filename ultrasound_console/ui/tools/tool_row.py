@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from ...render.canvas import PanelCanvas
@@ -40,6 +41,30 @@ class ToolEntry:
     tool: Tool
 
 
+class _Hint(QLabel):
+    """A line that is shown whole or not at all."""
+
+    cut = Signal(str)
+
+    def fit(self) -> None:
+        """Tell what there is no room for."""
+        self.cut.emit("" if self._fits else self.text())
+
+    @property
+    def _fits(self) -> bool:
+        return self.sizeHint().width() <= self.width()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit anew."""
+        super().resizeEvent(event)
+        self.fit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Show it, if all of it can be read."""
+        if self._fits:
+            super().paintEvent(event)
+
+
 class ToolRow(QWidget):
     """Buttons of the tools, of which one has the mouse, and a line that says what to do.
 
@@ -54,9 +79,12 @@ class ToolRow(QWidget):
     -------
     chosen : (name)
         Another tool has the mouse now.
+    hint_cut : (text)
+        A hint that there is no room for here, to be shown elsewhere; or empty.
     """
 
     chosen = Signal(str)
+    hint_cut = Signal(str)
 
     def __init__(self, canvas: PanelCanvas, always: Sequence[Tool] = ()) -> None:
         super().__init__()
@@ -70,13 +98,17 @@ class ToolRow(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(8, 2, 8, 2)
         self._row.setSpacing(2)
-        self.hint = QLabel()
+        self.hint = _Hint()
+        self.hint.cut.connect(self._on_cut)
         self.hint.setObjectName("tool_hint")
         self.hint.setTextFormat(Qt.TextFormat.PlainText)
         self.hint.setStyleSheet(f"color: {theme.CAPTION}; padding-left: 8px;")
         self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._row.addWidget(self.hint, 1)
-        self.setStyleSheet(f"QToolButton#tool:checked {{ background: {theme.ACCENT_FILL}; }}")
+        self.setStyleSheet(
+            "QToolButton#tool { padding: 4px 6px; }"
+            f"QToolButton#tool:checked {{ background: {theme.ACCENT_FILL}; }}"
+        )
         self.add(ToolEntry(LOOK, LOOK_KEY, "Look around", _LOOK_HINT, Tool()))
         self.choose(LOOK)
 
@@ -121,3 +153,7 @@ class ToolRow(QWidget):
         hint = hint or self._entries[self.current].hint
         self.hint.setText(hint)
         self.hint.setToolTip(hint)
+        self.hint.fit()
+
+    def _on_cut(self, text: str) -> None:
+        self.hint_cut.emit("" if self.current == LOOK else text)

@@ -1,0 +1,49 @@
+"""Folders for the user's files of a kind: among the documents, or wherever they chose."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_documents_path
+
+from ..config import ConfigError, config_folder, make_folder, quoted, read_toml, write_lines
+
+
+def folder_for(kind: str, variable: str) -> Path:
+    """Find the folder: the one chosen last, or that of the environment, or among the documents.
+
+    Parameters
+    ----------
+    kind : str
+        What goes there, such as ``recordings``.
+    variable : str
+        Environment variable that names another folder than the documents.
+    """
+    chosen, own = remembered(kind).get("folder"), os.environ.get(variable)
+    if isinstance(chosen, str) and chosen:
+        return Path(chosen)
+    return Path(own) if own else user_documents_path() / "Ultrasound console" / kind
+
+
+def remembered(kind: str) -> dict[str, Any]:
+    """Read what is kept of a kind; nothing where the file is missing or damaged."""
+    path = config_folder() / f"{kind}.toml"
+    try:
+        return read_toml(path) if path.is_file() else {}
+    except ConfigError:
+        return {}
+
+
+def remember_folder(kind: str, folder: Path) -> None:
+    """Let later runs find the folder; other texts in the file stay.
+
+    Raises
+    ------
+    ConfigError
+    """
+    kept = remembered(kind) | {"folder": str(folder)}
+    make_folder(config_folder())
+    lines = [f"{name} = {quoted(text)}" for name, text in kept.items() if isinstance(text, str)]
+    write_lines(config_folder() / f"{kind}.toml", lines)
