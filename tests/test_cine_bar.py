@@ -81,7 +81,9 @@ def test_the_loop_is_played_in_time_over_and_over(frozen, clock):
     # A screen that was away for a while goes on in time.
     clock.now_s += 4 * INTERVAL_S
     until_shown(frozen, 4)
-    assert f"5 of 10   frame {frozen.frame.index} " in bar(frozen).position.text()
+    # Words follow the pictures.
+    told = f"5 of 10   frame {frozen.frame.index} "
+    frozen.until(lambda: told in bar(frozen).position.text())
     frozen.key(Qt.Key.Key_P)
     assert not bar(frozen).player.playing
     shown = frozen.picture(0)

@@ -186,8 +186,9 @@ def test_the_profile_follows_the_frames(live):
     assert len(set(seen)) == 3
     live.freeze()
     live.key(Qt.Key.Key_Home)
-    live.until(lambda: live.frame.index == live.engine.cine.indices()[0])
-    assert live.window.tools.lines.profile.profile.index == live.frame.index
+    first = live.engine.cine.indices()[0]
+    live.until(lambda: live.frame.index == first)
+    live.until(lambda: live.window.tools.lines.profile.profile.index == first)
 
 
 # ---- angle ---------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ import tomllib
 import pytest
 from display import needs_display
 from known_flow import KnownFlow
+from mouse import wheel
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QContextMenuEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit, QMenu
-from test_controls import wheel
 
 from ultrasound_console.config import ConfigError, config_folder
 from ultrasound_console.flow_states import FLOW_STATES
@@ -368,7 +368,8 @@ def test_the_menu_of_a_control_resets_it_and_lets_a_number_be_typed(live):
 
 
 def test_a_wheel_step_is_undone_at_once_and_redone(live):
-    wheel(live.control("bmode_gain_db"), 3)
+    control = live.control("bmode_gain_db")
+    wheel(control, control.rect().center(), 3)
     live.key(Qt.Key.Key_Z, CTRL)
     assert live.engine.store.current == Settings()
     live.key(Qt.Key.Key_Z, CTRL | SHIFT)
