@@ -20,7 +20,7 @@ from .transport import BarButton, end_icon, pause_icon, play_icon, step_icon
 
 HEIGHT_PX = 64
 _BUTTON_PX = (34, 25)
-_FREEZE_PX = (104, 54)
+_FREEZE_PX = (100, 54)
 _LEGEND_PX = 118
 _GAP_PX = 4
 

@@ -100,7 +100,8 @@ class SpectralGate(QObject):
         self.tool.remove()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; what it has sent already was not asked for."""
+        self._asked = None
         self.background.close()
 
     def rows(self, angle_rad: float | None) -> list[Row]:

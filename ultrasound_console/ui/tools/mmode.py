@@ -87,6 +87,7 @@ class MMode(QObject):
         self.background.done.connect(self._on_done, Qt.ConnectionType.QueuedConnection)
         self._asked: tuple[Line | None, tuple[LoopFrame, ...], Look | None] = (None, (), None)
         self._is_busy = False
+        self._closed = False
         self._loop: tuple[LoopFrame, ...] = ()
         self._frozen = False
         # For the thread in the background only.
@@ -105,7 +106,8 @@ class MMode(QObject):
         self.tool.set_lines(())
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; what it has sent already belongs to no line."""
+        self._closed = True
         self.background.close()
 
     def rows(self, angle_rad: float | None) -> list[Row]:
@@ -176,7 +178,12 @@ class MMode(QObject):
 
     def _on_done(self, painted: _Painted | None) -> None:
         self._is_busy = False
-        if painted is None or self.line is None or painted.columns == self.columns == ():
+        if (
+            self._closed
+            or painted is None
+            or self.line is None
+            or painted.columns == self.columns == ()
+        ):
             return
         self.columns = painted.columns
         is_corrected = any(column.is_corrected for column in self.columns)

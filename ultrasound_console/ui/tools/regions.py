@@ -101,6 +101,7 @@ class Regions(QObject):
         self.captions: dict[tuple[int, int], Caption] = {}
         self.figures: dict[int, RegionStatistics] = {}
         self._shown = _Shown()
+        self._closed = False
         self._loop: tuple[LoopFrame, ...] = ()
         self._frozen = False
         self._plotted: object = None
@@ -154,7 +155,8 @@ class Regions(QObject):
         self.tool.forget()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; what it has sent already finds no plot any more."""
+        self._closed = True
         self._tracer.close()
 
     # ---- what is shown --------------------------------------------------------------------
@@ -280,6 +282,8 @@ class Regions(QObject):
 
     def _plot_traces(self) -> None:
         """Plot what has been traced, and where the frame on screen is."""
+        if self._closed:
+            return
         frame, tool, angle_rad = self._shown.frame, self.tool, self._canvas.display.angle_rad
         if frame is not None and self._frozen:
             self.plot.mark(frame.time_s)
