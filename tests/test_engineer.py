@@ -308,6 +308,7 @@ def test_it_can_be_used_by_keyboard(live, opened):
     with live.qtbot.waitActive(opened):
         opened.activateWindow()
     opened.pages.tabBar().setFocus()
+    live.until(opened.pages.tabBar().hasFocus)
     live.qtbot.keyClick(opened.pages.tabBar(), Qt.Key.Key_Right)
     assert opened.pages.currentWidget() is opened.acquisition
     opened.copy.setFocus()
