@@ -163,6 +163,16 @@ def test_the_profile_is_that_of_the_planes(held):
     assert text.startswith("de-aliased")
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_the_profile_is_told_where_the_corrected_velocity_is_shown(held, place):
+    held.key(Qt.Key.Key_L)
+    drag(held, (0.0, 0.012), (0.001, 0.026), place)
+    caption, room = held.window.tools.lines.profile.caption, held.window.canvas.picture_rect(2)
+    assert caption.full_text.startswith("de-aliased")
+    assert room.x <= caption.x()
+    assert caption.geometry().right() < room.right
+
+
 def test_the_plot_shows_both_curves_between_the_nyquist_limits(held):
     draw_profile(held)
     line = held.window.tools.lines.profile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ...export.measurements import (
     VelocityIs,
 )
 from ...frames import DopplerFrame
+from ...render import painter
 from ...render.canvas import PanelCanvas
 from ...render.strokes import Colour, Dot
 from .. import theme
@@ -111,7 +113,10 @@ class FlowProfile:
         self._place()
 
     def _place(self) -> None:
-        place_beside(self.caption, self._canvas, self.line)
+        line, panels = self.line, self._canvas.panels
+        if line is not None and painter.CORRECTED in panels:  # what it tells is shown there
+            line = replace(line, place=panels.index(painter.CORRECTED))
+        place_beside(self.caption, self._canvas, line)
 
 
 def drawing_of(profile: Profile, angle_rad: float) -> Drawing:
