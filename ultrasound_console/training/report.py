@@ -29,7 +29,6 @@ from .scores import (
 from .sequences import DISC, DIVISORS, disc_name
 
 TEST_SET, CYCLES = "test set", "heart cycles"
-_COHERENT_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
