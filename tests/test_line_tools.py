@@ -222,9 +222,14 @@ def bars(console):
 def read_raw(console):
     """What the read-out says of the raw velocity at a place in the artery."""
     readout = console.window.labels.readouts[0]
-    for place in (point(console, 1, 0.0, 0.02), point(console, 0, 0.001, 0.016)):
-        console.qtbot.mouseMove(console.window.canvas, place)
-    console.until(lambda: "x +1.0 mm   z 16.0 mm" in readout.full_text)
+    console.qtbot.mouseMove(console.window.canvas, point(console, 1, 0.0, 0.02))
+
+    def is_told():
+        # Again, as the pictures may move while the words around them change.
+        console.qtbot.mouseMove(console.window.canvas, point(console, 0, 0.001, 0.016))
+        return "x +1.0 mm   z 16.0 mm" in readout.full_text
+
+    console.until(is_told)
     return float(readout.full_text.split()[1].replace(MINUS, "-"))
 
 

@@ -3,6 +3,7 @@
 import csv
 import math
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -390,17 +391,21 @@ def test_the_trace_is_drawn_with_raw_and_corrected_and_the_nyquist_limits(held):
     nyquist = 100 * held.frame.nyquist_velocity_m_s
     assert {level.y for level in plot.drawing.levels} >= {-nyquist, nyquist}
     assert np.abs(shown["raw max"]).max() <= nyquist < np.abs(shown["de-aliased max"]).max()
-    # What was drawn is seen where its values are.
-    plot._draw()
-    image = plot.grab().toImage()
-    for place in (2, 3):
+
+    # What was drawn is seen where its values are, once the plot has its final size.
+    def is_seen(place):
+        plot._draw()
+        image = plot.grab().toImage()
         x_px, y_px = plot.pixel(trace.time_s[place], 100 * trace.corrected_mean_m_s[place])
         near = [
             image.pixelColor(round(x_px) + dx, round(y_px) + dy).green()
             for dx in (-1, 0, 1)
             for dy in (-2, -1, 0, 1, 2)
         ]
-        assert max(near) > 150
+        return max(near) > 150
+
+    for place in (2, 3):
+        held.until(partial(is_seen, place))
 
 
 # ---- the table -----------------------------------------------------------------------------
