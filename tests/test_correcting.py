@@ -241,6 +241,31 @@ def test_all_flow_is_selected_by_keys_alone(correcting):
     np.testing.assert_array_equal(correcting.frame.fold[flow], found.fold[flow] + 1)
 
 
+def test_each_region_is_reached_by_keys_alone(correcting):
+    found, picked = correcting.frame, []
+    for _ in range(200):
+        correcting.key(Qt.Key.Key_N)
+        selection = tool(correcting).selection
+        if picked and np.array_equal(selection, picked[0]):
+            break
+        assert not any((selection & other).any() for other in picked)
+        assert np.unique(found.fold[selection]).size == 1
+        picked.append(selection)
+    else:
+        pytest.fail("the first region did not come again")
+    core, _ = aliased_core(found)
+    reached = np.any(picked, axis=0)
+    assert np.count_nonzero(reached & core) > 0.9 * np.count_nonzero(core)
+    assert not reached[found.status == Status.NO_FLOW].any()
+
+    correcting.key(Qt.Key.Key_N)
+    correcting.key(Qt.Key.Key_Plus)
+    correcting.until(lambda: Status.BY_HAND in correcting.frame.status)
+    second = picked[1 % len(picked)]
+    np.testing.assert_array_equal(correcting.frame.status == Status.BY_HAND, second)
+    np.testing.assert_array_equal(correcting.frame.fold, found.fold + second)
+
+
 def test_the_wheel_changes_folds_over_the_selection_and_zooms_beside_it(correcting):
     _, (row, line) = aliased_core(correcting.frame)
     at = pixel(correcting, row, line)

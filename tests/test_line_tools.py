@@ -1,6 +1,7 @@
 """Distances, profiles and the angle correction in the whole window, with real mouse and keys."""
 
 import csv
+import itertools
 import math
 
 import numpy as np
@@ -11,6 +12,8 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from ultrasound_console.frames import IqFrame
+from ultrasound_console.render.painter import CORRECTED
+from ultrasound_console.ui.labels import Caption
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]
@@ -532,3 +535,26 @@ def test_keys_alone_measure_the_vessel(held):
     held.key(Qt.Key.Key_Insert)
     assert lines.gate.gate is not None
     assert held.window.tools.regions.tool.regions == ()
+
+
+def test_words_of_tools_at_one_place_do_not_cover_each_other(held):
+    canvas = held.window.canvas
+    place = canvas.panels.index(CORRECTED)
+    held.key(Qt.Key.Key_D)
+    for shift_m in (0.0, 0.0015):
+        # Not from an end of the one before: that would move it.
+        drag(held, (-0.004 + shift_m, 0.0100 + shift_m), (0.004 + shift_m, 0.014 + shift_m), place)
+    draw_profile(held)
+    held.key(Qt.Key.Key_Insert)
+    assert len(held.window.tools.lines.calipers.lines) == 2
+
+    def are_apart():
+        words = [
+            child.geometry()
+            for child in canvas.children()
+            if isinstance(child, Caption) and child.isVisible()
+        ]
+        shared = [(a, b) for a, b in itertools.combinations(words, 2) if a.intersects(b)]
+        return len(words) > 4 and not shared
+
+    held.until(are_apart)

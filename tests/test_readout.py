@@ -46,8 +46,8 @@ def test_lines_carry_sign_unit_fold_and_status(frame):
     at, x_m, z_m = place_of(frame, Status.CORRECTED, fold=1)
     raw, fold, corrected = readout_at(frame, x_m, z_m).lines()
     assert raw.startswith(f"raw {100 * frame.velocity_m_s[at]:+.1f} cm/s".replace("-", MINUS))
-    assert fold == "fold +1   corrected   confidence 90 %"
-    assert corrected.startswith(f"corrected {100 * frame.corrected_m_s[at]:+.1f} cm/s   truth +")
+    assert fold == "fold +1   de-aliased   confidence 90 %"
+    assert corrected.startswith(f"de-aliased {100 * frame.corrected_m_s[at]:+.1f} cm/s   truth +")
 
 
 def test_the_local_frequency_changes_what_is_read_and_not_the_fold(frame):
@@ -100,7 +100,7 @@ def test_the_reasons_for_leaving_flow_as_measured_are_counted(frame):
 def test_what_a_badge_counts_is_not_told_again_as_a_note(frame):
     notes = (f"{NOTE}20% of the flow left as measured: unsure", "one channel is silent")
     outcome = badges_of(dataclasses.replace(frame, notes=notes)).outcome
-    assert outcome == "partly corrected: one channel is silent"
+    assert outcome == "partly de-aliased: one channel is silent"
 
 
 def test_truth_is_told_only_inside_a_vessel(frame):
@@ -164,7 +164,7 @@ def test_badges_sum_up_what_was_done(frame):
     badges = badges_of(frame)
     assert badges.aliased == f"{100 * frame.aliased_share:.0f} % aliased"
     assert badges.folds == "folds 0 … +1"
-    assert badges.outcome == f"partly corrected: {frame.notes[0]}"
+    assert badges.outcome == f"partly de-aliased: {frame.notes[0]}"
     assert badges.caution
 
 
@@ -172,7 +172,7 @@ def test_a_few_pixels_left_alone_raise_no_alarm(frame):
     status = np.where(frame.status == Status.ABSTAINED, Status.KEPT, frame.status)
     status[tuple(np.argwhere(status == Status.KEPT)[0])] = Status.ABSTAINED
     badges = badges_of(dataclasses.replace(frame, status=status.astype(np.uint8)))
-    assert badges.outcome.startswith("mostly corrected: ")
+    assert badges.outcome.startswith("mostly de-aliased: ")
     assert badges.unsure == "unsure: <1 % of the flow"
     assert not badges.caution
 
@@ -188,7 +188,7 @@ def test_nothing_is_called_corrected_where_no_fold_was_found(frame):
 
 def test_badges_of_clean_pictures():
     aliased = badges_of(make_frame(abstained=False))
-    assert (aliased.outcome, aliased.caution) == ("corrected", False)
+    assert (aliased.outcome, aliased.caution) == ("de-aliased", False)
     slow = badges_of(make_frame(abstained=False, peak_nyquist=0.5))
     assert (slow.aliased, slow.folds) == ("0 % aliased", "no folds")
     assert slow.outcome == "as measured: nothing is aliased"
@@ -213,15 +213,15 @@ def test_notes_are_told_whatever_was_done():
 
 def test_badges_never_claim_a_correction_that_was_not_made(frame):
     off = make_frame(processing=ProcessingSettings(dealias=False), abstained=False)
-    assert badges_of(off).outcome == "not corrected: de-aliasing is off"
+    assert badges_of(off).outcome == "not de-aliased: that is off"
     status = np.where(frame.status == Status.NO_FLOW, Status.NO_FLOW, Status.ABSTAINED)
     nothing = dataclasses.replace(
         frame, status=status.astype(np.uint8), fold=np.zeros_like(frame.fold)
     )
-    assert badges_of(nothing).outcome.startswith("not corrected: ")
+    assert badges_of(nothing).outcome.startswith("not de-aliased: ")
     assert badges_of(nothing).caution
     empty = dataclasses.replace(nothing, status=np.zeros_like(frame.status), notes=())
-    assert badges_of(empty).outcome == "no flow to correct"
+    assert badges_of(empty).outcome == "no flow to de-alias"
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,7 @@ def test_figures_follow_the_frame_the_angle_and_the_comparison(held):
 def test_without_dealiasing_no_velocity_passes_for_corrected(held):
     draw(held)
     held.window.settings.change("dealias", value=False)
-    held.until(lambda: caption(held, 2) == "1  not corrected")
+    held.until(lambda: caption(held, 2) == "1  not de-aliased")
 
 
 def test_another_source_takes_regions_away(held):

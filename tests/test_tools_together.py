@@ -226,7 +226,7 @@ def test_where_nobody_looked_for_folds_no_plot_is_called_dealiased(live):
     live.until(lambda: not any(told.processing.dealias for told in live.engine.cine.loop()))
     live.until(lambda: [curve.name for curve in regions.plot.drawing.curves] == RAW_ONLY)
     live.window.tools.plots.toggle()
-    live.until(lambda: "M-mode, not corrected" in mmode.corrected.legend.text())
+    live.until(lambda: "M-mode, not de-aliased" in mmode.corrected.legend.text())
 
 
 def test_the_local_frequency_makes_no_false_fold_in_the_mmode():

@@ -284,7 +284,7 @@ def test_a_processing_change_processes_the_frozen_frame_again(live):
     assert live.frame.index == shown.index
     assert live.frame.processing.dealias is False
     live.until(
-        lambda: live.window.labels.badges[2].full_text.startswith("not corrected: de-aliasing is")
+        lambda: live.window.labels.badges[2].full_text.startswith("not de-aliased: that is off")
     )
     live.key(Qt.Key.Key_Left)
     live.until(lambda: live.frame.index == shown.index - 1)

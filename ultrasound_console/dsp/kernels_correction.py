@@ -53,6 +53,39 @@ def flood(
 
 
 @exact
+def next_region(
+    velocity: Float32,
+    fold: Int8,
+    status: Uint8,
+    after: int,
+    fewest: int,
+    largest_step: float,
+    out: Bool,
+) -> int:
+    """Mark the region, as :func:`flood` does, whose first pixel is the next behind one.
+
+    Pixels count by rows; behind the last region comes the first again, ``after`` -1 begins there.
+    Regions of fewer than ``fewest`` pixels are passed over. Returns the first pixel, -1 for none.
+    """
+    n_lines = status.shape[1]
+    seen = np.zeros(status.shape, np.bool_)
+    found = -1
+    for pixel in range(status.size):
+        row, line = pixel // n_lines, pixel % n_lines
+        if status[row, line] == 0 or seen[row, line]:
+            continue
+        if flood(velocity, fold, status, row, line, largest_step, seen) < fewest:
+            continue
+        if found < 0 or pixel > after:
+            found = pixel
+            if pixel > after:
+                break
+    if found >= 0:
+        flood(velocity, fold, status, found // n_lines, found % n_lines, largest_step, out)
+    return found
+
+
+@exact
 def brush(
     status: Uint8,
     start: tuple[float, float],

@@ -106,7 +106,12 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
             "Region or line",
             (
                 Command("Region or line in the vessel", "Ins", _either(keys.add, regions.add)),
-                Command("Next region", "N", regions.select_next, in_menu=False),
+                Command(
+                    "Next region",
+                    "N",
+                    _either(correcting.select_next, regions.select_next),
+                    in_menu=False,
+                ),
                 *(
                     Command(f"Region or line {what}", key, act, in_menu=False)
                     for what, key, act in (

@@ -19,7 +19,7 @@ CAUTION_SHARE = 0.05
 _STATUS_TEXT = {
     Status.NO_FLOW: "no flow",
     Status.KEPT: "as measured",
-    Status.CORRECTED: "corrected",
+    Status.CORRECTED: "de-aliased",
     Status.ABSTAINED: "left as measured: no fold stands out",
     Status.BY_HAND: "given by hand",
 }
@@ -84,7 +84,7 @@ class Readout:
         else:
             fold = f"fold {fold_text(self.fold or 0)}   {what}   confidence {sure}"
         corrected = (
-            f"{_NAMES.get(self.status, 'corrected')} {self._text(self.corrected_m_s or 0.0)}"
+            f"{_NAMES.get(self.status, 'de-aliased')} {self._text(self.corrected_m_s or 0.0)}"
         )
         return raw, fold, f"{corrected}   {self._truth_text()}".rstrip()
 
@@ -196,10 +196,10 @@ def badges_of(frame: DopplerFrame) -> Badges:
     flow = frame.status != Status.NO_FLOW
     n_flow = int(flow.sum())
     if not n_flow:
-        outcome = _with_notes("no flow to correct", frame)
+        outcome = _with_notes("no flow to de-alias", frame)
         return Badges("no flow", "no flow", "", outcome, caution=False)
     if not frame.processing.dealias:
-        outcome = _with_notes("not corrected: de-aliasing is off", frame)
+        outcome = _with_notes("not de-aliased: that is off", frame)
         return Badges("", "de-aliasing is off", "", outcome, caution=True)
     folds = frame.fold[flow]
     low, high = int(folds.min()), int(folds.max())
@@ -211,10 +211,10 @@ def badges_of(frame: DopplerFrame) -> Badges:
     found = spread if low != high else "no folds" if low == 0 else f"fold {fold_text(low)}"
     if left_alone and (low or high or left_alone >= CAUTION_SHARE):
         done = "not" if left_alone == 1.0 else "partly" if left_alone >= CAUTION_SHARE else "mostly"
-        outcome = _with_notes(f"{done} corrected", frame)
+        outcome = _with_notes(f"{done} de-aliased", frame)
         return Badges(aliased, found, unsure, outcome, caution=left_alone >= CAUTION_SHARE)
     nothing = "no folds were found" if left_alone else "nothing is aliased"
-    outcome = "corrected" if low or high else f"as measured: {nothing}"
+    outcome = "de-aliased" if low or high else f"as measured: {nothing}"
     return Badges(aliased, found, unsure, _with_notes(outcome, frame), caution=False)
 
 

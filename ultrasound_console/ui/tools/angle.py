@@ -17,7 +17,8 @@ from ...render.tools import Touch
 from .. import theme
 from ..flow_switch import PushButton
 from ..labels import Caption, angle_colour
-from .line_tool import Line, LineTool, place_beside
+from .beside import place_beside
+from .line_tool import Line, LineTool
 from .tool_row import ToolEntry
 from .vessel_angle import WARNING_RAD, Axis, angle_text, largest_rad
 

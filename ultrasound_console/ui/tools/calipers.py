@@ -8,7 +8,8 @@ from ...export.measurements import MM, NO_VELOCITY, Conditions, Row
 from ...render.canvas import PanelCanvas
 from .. import theme
 from ..labels import Caption
-from .line_tool import Line, LineTool, place_beside
+from .beside import place_beside
+from .line_tool import Line, LineTool
 from .tool_row import ToolEntry
 
 MOST = 4

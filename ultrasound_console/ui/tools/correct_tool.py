@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 
-from ...dsp.kernels_correction import brush, flood, outlines
+from ...dsp.kernels_correction import brush, flood, next_region, outlines
 from ...frames import DopplerFrame
 from ...geometry import ImageGrid
 from ...render.strokes import CURSOR, HAND, Mark
@@ -21,6 +21,8 @@ _FIRST_BRUSH_M = 1e-3
 _BRUSH_STEP = 1.25
 # Neighbours whose velocities differ by this many v_N lie on two sides of an edge.
 _JUMP_NYQUIST = 0.75
+# What is smaller is noise; the mouse can pick it.
+_FEWEST_PIXELS = 30
 # A hand that shakes by less than this has not painted.
 _STILL_PX = 4.0
 _MOST_CORNERS, _MOST_OUTLINES, _DRAWN_OUTLINES = 6000, 400, 24
@@ -97,6 +99,18 @@ class CorrectTool(Tool):
         self.selection = selection if selection is not None and selection.any() else None
         self._outline()
         self._changed()
+
+    def select_next(self) -> None:
+        """Select the region behind what is selected, in the order of reading."""
+        frame = self._frame
+        if frame is None:
+            return
+        after = -1 if self.selection is None else int(np.flatnonzero(self.selection)[0])
+        picked = np.zeros(frame.fold.shape, np.bool_)
+        step_m_s = _JUMP_NYQUIST * frame.nyquist_velocity_m_s
+        velocity_m_s, fold, status = frame.velocity_m_s, frame.fold, frame.status
+        next_region(velocity_m_s, fold, status, after, _FEWEST_PIXELS, step_m_s, picked)
+        self.select(picked)
 
     def resize_brush(self, steps: int) -> None:
         """Make the brush larger or smaller."""

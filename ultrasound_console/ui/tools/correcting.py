@@ -29,7 +29,7 @@ NAME, KEY = "Correct", "E"
 ACCEPT_KEY, SAVE_KEY = "Shift+E", "Ctrl+L"
 _HINT = "Pick flow of a frozen frame, and change its fold"
 _FREEZE_FIRST = "Freeze first (Space): folds are corrected on a frozen frame"
-_FIRST = "Click a region, or paint"
+_FIRST = "Click a region (N: the next), or paint"
 _MOST_STEPS = 200
 
 
@@ -154,6 +154,12 @@ class Correcting(QObject):
         frame = self._shown()
         if self.active and frame is not None:
             self.tool.select(frame.status != Status.NO_FLOW)
+
+    def select_next(self) -> bool:
+        """Select the next region of the frame; False where another tool is chosen."""
+        if self.active:
+            self.tool.select_next()
+        return self.active
 
     def resize_brush(self, steps: int) -> None:
         """Make the brush larger or smaller."""

@@ -21,6 +21,7 @@ from ..background import Background, Ticket
 from ..labels import Caption
 from ..plot import Drawing, Plot
 from ..plots import KEY, PlotArea
+from .beside import place_beside
 from .gate_spectrum import (
     LeftError,
     Spectrogram,
@@ -30,7 +31,7 @@ from .gate_spectrum import (
     spectrum_rows,
     title_of,
 )
-from .line_tool import Line, place_beside
+from .line_tool import Line
 from .tool_row import ToolEntry
 
 INK: Colour = (0.75, 0.89, 1.0, 0.95)

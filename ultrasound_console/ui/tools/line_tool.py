@@ -8,17 +8,14 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import Qt
 
-from ...render.canvas import PanelCanvas
 from ...render.strokes import ACCENT, Colour, Dot, Mark
 from ...render.tools import Tool, Touch
-from ..labels import Caption
 
 NOT_SELECTED: Colour = (0.66, 0.90, 0.84, 0.95)
 _END_PX = 10.0
 _BODY_PX = 5.0
 _SHORTEST_PX = 5.0
 _SHORTEST_M = 0.0004
-_CAPTION_GAP_PX = 6
 _START, _END, _BODY = "start", "end", "body"
 
 
@@ -243,21 +240,3 @@ class LineTool(Tool):
             marks.append(Mark((line.start_m, line.end_m), ink, 1.5 if is_selected else 1.2))
             marks += [Dot(*at_m, ink, 7.0) for at_m in (line.start_m, line.end_m)]
         return marks
-
-
-def place_beside(
-    caption: Caption, canvas: PanelCanvas, line: Line | None, *, below: bool = False
-) -> None:
-    """Put a caption above the upper end of a line, or below the lower, where that was drawn."""
-    if line is None or canvas.frame is None:
-        caption.say("")
-        return
-    place = min(line.place, len(canvas.panels) - 1)
-    picture = canvas.picture_rect(place)
-    caption.place(caption.x(), caption.y(), picture.width)  # its size follows from its room
-    upper_m, lower_m = sorted((line.start_m, line.end_m), key=lambda at_m: (at_m[1], -at_m[0]))
-    x_px, y_px = canvas.pixel(place, *(lower_m if below else upper_m))
-    y_px += _CAPTION_GAP_PX if below else -_CAPTION_GAP_PX - caption.height()
-    x = min(max(round(x_px) + 8, picture.x), picture.right - caption.width())
-    y = min(max(round(y_px), picture.y), picture.bottom - caption.height())
-    caption.place(max(x, picture.x), y, picture.width)

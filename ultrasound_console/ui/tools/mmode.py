@@ -20,8 +20,9 @@ from ..background import Background, Ticket
 from ..labels import Caption
 from ..plot import Drawing, Plot, Raster
 from ..plots import KEY, PlotArea
+from .beside import place_beside
 from .flow_profile import distances_m
-from .line_tool import Line, LineTool, place_beside
+from .line_tool import Line, LineTool
 from .mmode_picture import Column, Look, Strips, column_of, mmode_rows, rasters, strips_of
 from .region_plot import LIVE_S
 from .tool_row import ToolEntry
@@ -29,7 +30,7 @@ from .tool_row import ToolEntry
 INK: Colour = (0.80, 0.72, 1.0, 0.95)
 _NAMES = RAW_NAME, CORRECTED_NAME = "mmode raw", "mmode corrected"
 _MARKS = "mmode"
-_CORRECTED_TITLE, _NOT_CORRECTED_TITLE = "M-mode, de-aliased", "M-mode, not corrected"
+_CORRECTED_TITLE, _NOT_CORRECTED_TITLE = "M-mode, de-aliased", "M-mode, not de-aliased"
 _HINT = "Click for the scan line there, or draw a line: the flow along it over time"
 
 

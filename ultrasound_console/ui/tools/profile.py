@@ -27,8 +27,9 @@ from ..labels import Caption
 from ..plot import Curve, Drawing, Level, Plot
 from ..plots import KEY, PlotArea
 from ..readout import velocity_text
+from .beside import place_beside
 from .flow_profile import Profile, profile_along
-from .line_tool import Line, LineTool, place_beside
+from .line_tool import Line, LineTool
 from .region_plot import CORRECTED_COLOUR, RAW_COLOUR
 from .tool_row import ToolEntry
 from .vessel_angle import angle_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QObject, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QObject, QRect, QSize, Qt, Signal
 
 from ...cine import Cine, LoopFrame
 from ...export.measurements import Conditions, Row
@@ -18,6 +18,7 @@ from ..labels import Caption
 from ..plot import Plot
 from ..plots import PlotArea
 from ..readout import percent, velocity_text
+from .beside import room_beside, words_before
 from .region_plot import drawing_of, title_of
 from .region_rows import region_rows, trace_rows
 from .region_tool import Region, RegionTool
@@ -31,7 +32,6 @@ _NO_FLOW = "no flow"
 _NAME = "regions"
 _STEP_M = 0.0002
 _TURN_RAD = math.radians(3.0)
-_GAP_PX = 10
 # Of figures beside a region.
 _LINES = 3
 _NEW_HALF_M = (0.004, 0.002)
@@ -237,7 +237,7 @@ class Regions(QObject):
         canvas, frame = self._canvas, self._shown.frame
         first = canvas.picture_rect(0)
         picture = QRect(first.x, first.y, first.width, first.height)
-        taken: list[QRect] = []
+        taken = self._words()
         wanted: set[tuple[int, int]] = set()
         for region in self.tool.regions if frame is not None else ():
             found, box = self.figures.get(region.number), self._box_px(region.ellipse)
@@ -254,7 +254,7 @@ class Regions(QObject):
                     caption.place(caption.x(), caption.y(), first.width)  # its size follows
             width = max((caption.width() for caption in here.values()), default=0)
             height = max((caption.height() for caption in here.values()), default=0)
-            room = _beside(QSize(width, height), box, picture, taken)
+            room = room_beside(QSize(width, height), box, picture, taken)
             taken.append(room)
             for place, caption in here.items():
                 away_px = canvas.picture_rect(place).x - picture.x()
@@ -263,6 +263,18 @@ class Regions(QObject):
         for key, caption in self.captions.items():
             if key not in wanted:
                 caption.say("")
+
+    def _words(self) -> list[QRect]:
+        """Where others have words over any picture, as if they were over the first."""
+        canvas = self._canvas
+        words = words_before(canvas, next(iter(self.captions.values()), None))
+        pictures = [canvas.picture_rect(place) for place in range(len(canvas.panels))]
+        return [
+            word.translated(pictures[0].x - picture.x, 0)
+            for picture in pictures
+            for word in words
+            if word.intersects(QRect(picture.x, picture.y, picture.width, picture.height))
+        ]
 
     def _caption_at(self, number: int, place: int) -> Caption:
         if (number, place) not in self.captions:
@@ -326,34 +338,9 @@ def caption_lines(
         by_hand = (f"{percent(found.by_hand_share)} by hand",) if found.n_by_hand else ()
         return aliased + left + by_hand
     if panel == CORRECTED and not frame.processing.dealias:
-        return ("not corrected",)
+        return ("not de-aliased",)
     velocity = found.raw if panel == CONVENTIONAL else found.corrected
     return (
         f"mean {velocity_text(velocity.mean_m_s, angle_rad)}",
         f"max {velocity_text(velocity.fastest_m_s, angle_rad)}",
     )
-
-
-def _beside(size: QSize, box: QRect, inside: QRect, taken: list[QRect]) -> QRect:
-    """Find room beside a box and inside a picture: at the right, left, below or above it."""
-    rooms = [QRect(QPoint(), size) for _ in range(4)]
-    rooms[0].moveLeft(box.right() + _GAP_PX)
-    rooms[1].moveRight(box.left() - _GAP_PX)
-    rooms[2].moveTop(box.bottom() + _GAP_PX)
-    rooms[3].moveBottom(box.top() - _GAP_PX)
-    middle = box.center()
-    for room in rooms[:2]:
-        room.moveTop(middle.y() - size.height() // 2)
-    for room in rooms[2:]:
-        room.moveLeft(middle.x() - size.width() // 2)
-    for room in rooms:
-        if inside.contains(room) and not any(room.intersects(other) for other in taken):
-            return room
-    # None is free: the first, moved into the picture and below what is there.
-    room = rooms[0]
-    room.moveLeft(max(inside.left(), min(room.left(), inside.right() + 1 - size.width())))
-    for other in sorted(taken, key=QRect.top):
-        if room.intersects(other):
-            room.moveTop(other.bottom() + 1)
-    room.moveTop(max(inside.top(), min(room.top(), inside.bottom() + 1 - size.height())))
-    return room

@@ -36,7 +36,7 @@ class Axis:
 
     def angle_rad(self, acquisition: Acquisition) -> float:
         """Angle between the beam and the vessel, 0 ... pi/2."""
-        across, down = _beam(acquisition, self.x_m, self.z_m)
+        across, down = map(float, acquisition.beam_direction(self.x_m, self.z_m))
         along = across * math.sin(self.direction_rad) + down * math.cos(self.direction_rad)
         return math.acos(min(abs(along), 1.0))
 
@@ -46,7 +46,7 @@ class Axis:
         With different beams for the two ways there is no angle as small as 0; then it is the
         smallest one.
         """
-        across, down = _beam(acquisition, self.x_m, self.z_m)
+        across, down = map(float, acquisition.beam_direction(self.x_m, self.z_m))
         beam_rad, share = math.atan2(across, down), math.hypot(across, down)
         away_rad = math.acos(min(math.cos(angle_rad) / share, 1.0))
         directions = (beam_rad - away_rad, beam_rad + away_rad)
@@ -54,18 +54,6 @@ class Axis:
 
     def _turn_to(self, direction_rad: float) -> float:
         return abs(math.remainder(direction_rad - self.direction_rad, math.pi))
-
-
-def _beam(acquisition: Acquisition, x_m: float, z_m: float) -> tuple[float, float]:
-    """(x, z) of the mean of the unit vectors of transmission and reception at a place."""
-    transmit_rad, receive_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
-    grid = acquisition.colour_grid
-    if grid.kind == "polar":  # echoes come back along the scan lines
-        receive_rad = math.atan2(x_m - grid.apex_m[0], z_m - grid.apex_m[1])
-    return (
-        0.5 * (math.sin(transmit_rad) + math.sin(receive_rad)),
-        0.5 * (math.cos(transmit_rad) + math.cos(receive_rad)),
-    )
 
 
 def largest_rad() -> float:
