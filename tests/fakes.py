@@ -45,6 +45,7 @@ class FakeSource:
         self.calls: list[str] = []
         self.refuse = ""
         self.broken = ""
+        self.alter = None  # the next frame, once
         self._condition = threading.Condition()
         self._due = 0
         self._made = 0
@@ -102,10 +103,12 @@ class FakeSource:
         index = self._made
         self._made += 1
         samples = np.random.default_rng(index).normal(size=(8, 16, 512)) * 100
-        return ChannelFrame(
+        frame = ChannelFrame(
             index=index,
             time_s=0.03 * index,
             received_s=time.perf_counter(),
             acquisition=self.acquisition,
             colour=samples.astype(np.int16),
         )
+        alter, self.alter = self.alter, None
+        return frame if alter is None else alter(frame)

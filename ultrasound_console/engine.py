@@ -248,6 +248,7 @@ class Engine:
             fault=self._fault,
             replaced_frames=sum(replaced),
             replaced_at=replaced,
+            left_out=self._front.n_left_out,
             errors=self._errors,
             device=self._device,
             compiling=self._compilation.kernel,

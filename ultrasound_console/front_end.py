@@ -69,6 +69,8 @@ class FrontEnd:
         Name of the source that is being opened; empty when none is.
     tap : callable
         Told of every frame that is read, in the acquisition thread; it must not wait.
+    n_left_out : int
+        Frames of the present source that came again or too late.
     """
 
     def __init__(
@@ -93,9 +95,10 @@ class FrontEnd:
         self._configured: AcquisitionSettings | None = None
         self._incoming: _Opened | None = None
         self._opener: threading.Thread | None = None
-        self._transmitting = False
+        self._transmitting = self._may_fail = False
         self._index_base = 0
         self._next_index = 0
+        self.n_left_out = 0
 
     @property
     def filling(self) -> tuple[int, int] | None:
@@ -138,6 +141,7 @@ class FrontEnd:
         """Take over what was opened, configure what was changed, read one frame."""
         self._take_over()
         if not self.live.wait(READ_TIMEOUT_S) or self._source is None:
+            self._hear_out()
             return
         source = self._source
         self._reconfigure(source)
@@ -146,11 +150,14 @@ class FrontEnd:
                 return
             if not self._transmitting:
                 source.start()
-                self._transmitting = True
-        frame = source.read(READ_TIMEOUT_S)
+                self._transmitting = self._may_fail = True
+        frame = self._read(source, READ_TIMEOUT_S)
         if frame is None:
             return
         index = self._index_base + frame.index
+        if index < self._next_index:
+            self._leave_out(frame.index)
+            return
         self._next_index = index + 1
         if frame.acquisition is not self.acquisition:  # a recording goes on with another one
             with self.transmit:
@@ -159,6 +166,26 @@ class FrontEnd:
         frame = dataclasses.replace(frame, index=index)
         self.tap(frame)
         self._raw.put(frame)
+
+    def _hear_out(self) -> None:
+        """Let a source that was stopped say, once, that this failed: it may still transmit."""
+        if self._source is not None and self._may_fail:
+            self._read(self._source, 0.0)
+
+    def _read(self, source: Source, timeout_s: float) -> AcquiredFrame | None:
+        try:
+            return source.read(timeout_s)
+        except SourceError:
+            self._may_fail = False
+            raise
+
+    def _leave_out(self, index: int) -> None:
+        """Count a frame that came again or too late: an old picture is never shown as a new one."""
+        self.n_left_out += 1
+        if self.n_left_out == 1:
+            self._notify(
+                Notice(f"frame {index} came again or too late: such frames are left out and counted")
+            )
 
     def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
         try:
@@ -207,9 +234,11 @@ class FrontEnd:
             if self._source is not None:
                 self._source.close()
             self._source = opened.source
-            self._transmitting = False  # the old one may have been started once more
+            # The old one may have been started once more.
+            self._transmitting = self._may_fail = False
             self.acquisition = opened.acquisition
             self._configured = opened.settings
+            self.n_left_out = 0
             self._forget()
         self._has_opened(opened.name)
         self._begin(opened.acquisition, is_new_source=True)

@@ -62,6 +62,8 @@ class EngineStatus:
         Frames replaced by newer ones before they were processed or shown.
     replaced_at : tuple of int
         How many of them before the first step, before the second, and before the screen.
+    left_out : int
+        Frames of the present source that came again or too late.
     errors : int
         Faults and refused requests since the start.
     device : str
@@ -88,6 +90,7 @@ class EngineStatus:
     fault: str = ""
     replaced_frames: int = 0
     replaced_at: tuple[int, int, int] = (0, 0, 0)
+    left_out: int = 0
     errors: int = 0
     device: str = CPU_NAME
     compiling: str = ""

@@ -1,0 +1,210 @@
+"""What a source, a part or the clock can do wrong, and what becomes of the engine."""
+
+import dataclasses
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from fakes import FakeSource
+from test_engine import Ready, Rig
+
+from ultrasound_console.assets import AssetError
+from ultrasound_console.status import State
+
+THREADS = {"acquire", "form", "doppler", "open"}
+
+
+@pytest.fixture
+def rig(monkeypatch):
+    rig = Rig(monkeypatch)
+    yield rig
+    rig.engine.close()
+    assert not [t for t in threading.enumerate() if t.name in THREADS]
+
+
+def change_next(source, **changes):
+    """Let the next frame differ from what the source says of it."""
+
+    def alter(frame):
+        return dataclasses.replace(
+            frame, **{name: change(getattr(frame, name)) for name, change in changes.items()}
+        )
+
+    source.alter = alter
+
+
+def with_holes(samples):
+    holed = samples.astype(np.float32)
+    holed[3, 5, 100:140] = np.nan
+    return holed
+
+
+BAD_FRAMES = {
+    "other shape": ({"colour": lambda a: a[:, :8]}, "shape (8, 8, 512)"),
+    "fewer pulses": ({"colour": lambda a: a[:5]}, "shape (5, 16, 512)"),
+    "no samples": ({"colour": lambda a: a[..., :0]}, "the record is empty"),
+    "not a number": ({"colour": with_holes}, "not finite"),
+    "other kind": ({"colour": lambda a: a.astype(np.int32)}, "int32"),
+}
+
+
+@pytest.mark.parametrize(("changes", "words"), BAD_FRAMES.values(), ids=BAD_FRAMES)
+def test_a_frame_that_is_not_what_was_said_is_a_fault_that_names_it(rig, changes, words):
+    rig.open()
+    shown = rig.next_frame()
+    change_next(rig.source, **changes)
+    rig.source.push()
+    wait(lambda: rig.engine.status().state is State.FAULT)
+    assert rig.engine.status().fault.startswith("form: ")
+    assert words in rig.engine.status().fault
+    assert not rig.source.running  # nothing is transmitted in a fault
+    assert rig.engine.cine.frame(shown.index) is shown  # and nothing is lost
+    rig.engine.restart()
+    assert rig.next_frame().index > shown.index
+    assert rig.engine.status().state is State.LIVE
+
+
+@pytest.mark.parametrize("back", [1, 2, 1000], ids=["again", "late", "far back"])
+def test_a_frame_that_comes_again_or_late_is_left_out_and_counted(rig, back):
+    rig.open()
+    for _ in range(3):
+        last = rig.next_frame()
+    n_kept = len(rig.engine.cine.indices())
+    change_next(rig.source, index=lambda index: index - back)
+    rig.source.push()
+    rig.until(lambda: rig.engine.status().left_out == 1)
+    assert any("again or too late" in notice.text for notice in rig.notices)
+    following = rig.next_frame()
+    assert following.index > last.index
+    assert rig.frames[-2] is last
+    assert len(rig.engine.cine.indices()) == n_kept + 1
+
+
+def test_frames_that_come_too_fast_give_way_to_the_newest_and_are_counted(rig):
+    rig.open()
+    rig.next_frame()
+    rig.source.push(200)
+    rig.until(lambda: rig.frames[-1].index == 200)
+    status = rig.engine.status()
+    assert status.state is State.LIVE
+    assert status.replaced_frames + len(rig.frames) == 201
+
+
+def test_frames_may_be_missing(rig):
+    rig.open()
+    first = rig.next_frame()
+    change_next(rig.source, index=lambda index: index + 50)
+    assert rig.next_frame().index == first.index + 51
+    assert rig.engine.status().state is State.LIVE
+
+
+def test_a_clock_that_jumps_changes_nothing(rig, monkeypatch):
+    rig.open()
+    rig.next_frame()
+    for jump_s in (-1e6, 1e6):
+        now_s = time.time()
+        monkeypatch.setattr(time, "time", lambda now_s=now_s, jump_s=jump_s: now_s + jump_s)
+        change_next(rig.source, time_s=lambda time_s, jump_s=jump_s: time_s + jump_s)
+        frame = rig.next_frame()
+        assert frame.index == rig.engine.cine.indices()[-1]
+        assert rig.engine.status().state is State.LIVE
+
+
+class Failing(Ready):
+    """A network that works once."""
+
+    def posterior(self, velocity, *_, **__):
+        found = super().posterior(velocity)
+        if len([call for call in self.asked if call[0] == "posterior"]) > 1:
+            raise AssetError("the runtime fails")
+        return found
+
+
+def test_a_network_that_fails_while_it_runs_leaves_folds_to_continuity_and_says_so(monkeypatch):
+    rig = Rig(monkeypatch, load_segmenter=Failing)
+    try:
+        rig.open()
+        rig.store.change(flow_power_db=0.0)
+        rig.until(lambda: rig.engine.segmenter is not None)
+        assert not any("the runtime fails" in note for note in rig.next_frame().notes)
+        for _ in range(2):
+            frame = rig.next_frame()
+            assert any("the runtime fails" in note for note in frame.notes)
+            assert frame.fold.shape == frame.velocity_m_s.shape
+        assert rig.engine.status().state is State.LIVE
+    finally:
+        rig.engine.close()
+
+
+def work_at_random(rig, n_times, seed):
+    """Freeze, go on, change the PRF and the source, deliver: in any order and at any moment."""
+    rng = np.random.default_rng(seed)
+    rig.sources["other"] = FakeSource(prf_hz=2000.0)
+    engine = rig.engine
+    for _ in range(n_times):
+        match rng.integers(7):
+            case 0:
+                engine.freeze(rig.frames[-1].index if rig.frames and rng.random() < 0.8 else None)
+            case 1:
+                engine.resume()
+            case 2:
+                rig.store.change(prf_hz=float(rng.choice([1000, 2500, 4000, 8000])))
+            case 3:
+                indices = engine.cine.indices()
+                if indices:
+                    engine.show(int(rng.choice(indices)))
+            case 4:
+                engine.refresh()
+            case 5 if rng.random() < 0.05:
+                engine.open(str(rng.choice(["fake", "other"])))
+            case _:
+                for source in rig.sources.values():
+                    source.push(int(rng.integers(1, 4)))
+        rig._drain()
+
+
+N_IN_CI = 400
+
+
+@pytest.mark.parametrize(
+    "n_times", [N_IN_CI, pytest.param(10_000, marks=pytest.mark.long)], ids=["short", "long"]
+)
+def test_no_order_of_events_leaves_a_stuck_state(rig, n_times):
+    rig.open()
+    rig.next_frame()
+    work_at_random(rig, n_times, seed=n_times)
+    assert rig.engine.status().fault == ""
+    rig.engine.resume()
+    running = lambda: [s for s in rig.sources.values() if s.running]  # noqa: E731
+    rig.until(lambda: not rig.engine.status().opening and len(running()) == 1)
+    n_before = len(rig.frames)
+    running()[0].push()
+    rig.until(lambda: len(rig.frames) > n_before)
+    assert rig.engine.status().state is State.LIVE
+    assert rig.engine.status().errors == 0
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("CLOSE_CASES", "12"))))
+def test_it_closes_at_any_moment_within_two_seconds(monkeypatch, seed):
+    rig = Rig(monkeypatch)
+    rng = np.random.default_rng(seed)
+    if seed:
+        rig.engine.open("fake")
+    work_at_random(rig, int(rng.integers(0, 25)), seed)
+    threads = [t for t in threading.enumerate() if t.name in THREADS]
+    begin_s = time.perf_counter()
+    rig.engine.close()
+    assert time.perf_counter() - begin_s < 2.0  # as promised; a thread that hangs costs that much
+    assert not any(thread.is_alive() for thread in threads)
+    assert not any(source.running for source in rig.sources.values())
+
+
+def wait(condition):
+    pause = threading.Event()
+    for _ in range(4000):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError("never happened")
