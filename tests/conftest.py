@@ -37,6 +37,8 @@ def own_config(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("ULTRASOUND_CONSOLE_CONFIG", str(folder))
     monkeypatch.setenv("ULTRASOUND_CONSOLE_LABELS", str(folder / "labels"))
     monkeypatch.setenv("ULTRASOUND_CONSOLE_RECORDINGS", str(folder / "recordings"))
+    monkeypatch.setenv("ULTRASOUND_CONSOLE_PICTURES", str(folder / "pictures"))
+    monkeypatch.setenv("ULTRASOUND_CONSOLE_LOGS", str(folder / "logs"))
 
 
 @pytest.fixture(scope="session")

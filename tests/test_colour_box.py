@@ -19,6 +19,7 @@ from ultrasound_console.sources.recording import RecordingSource
 from ultrasound_console.sources.simulated import SimulatedSource
 
 PICTURE = ImageGrid("parallel", 256, 192, (-0.019, 0.019), (0.001, 0.045))
+SECTOR = ImageGrid("polar", 256, 200, (-0.5, 0.6), (41e-3, 0.12), apex_m=(0.0, -0.04))
 TUBE = SCENES["straight-tube"]
 # Five frames of four pulses in a cycle of one second.
 QUICK = AcquisitionSettings(ensemble=4, frame_rate_hz=5.0)
@@ -28,6 +29,10 @@ TIMEOUT_S = 30.0
 angles = st.floats(math.radians(-20), math.radians(20))
 across = st.floats(-0.04, 0.04)
 depths = st.floats(0.0, 0.1)
+
+
+def numbers(box):
+    return box.left_m, box.right_m, box.top_m, box.bottom_m, box.steering_rad
 
 
 def ends(box):
@@ -43,7 +48,7 @@ def test_a_box_stays_inside_the_picture_and_keeps_its_least_size(left, right, to
     assert PICTURE.range_m[0] - 1e-9 <= box.top_m <= box.bottom_m - SMALLEST_M + 1e-9
     assert box.bottom_m <= PICTURE.range_m[1] + 1e-9
     assert box.right_m - box.left_m >= SMALLEST_M - 1e-9
-    for x_m in (*ends(box), *box.lines_m):
+    for x_m in (*ends(box), *box.lines):
         assert PICTURE.lines[0] - 1e-9 <= x_m <= PICTURE.lines[1] + 1e-9
 
 
@@ -51,7 +56,7 @@ def test_a_box_stays_inside_the_picture_and_keeps_its_least_size(left, right, to
 def test_cutting_off_twice_cuts_off_no_more(left, right, top, bottom, angle):
     once = ColourBox(left, right, top, bottom, angle).inside(PICTURE)
     twice = once.inside(PICTURE)
-    assert np.allclose(dataclasses.astuple(once), dataclasses.astuple(twice), atol=1e-12)
+    assert np.allclose(numbers(once), numbers(twice), atol=1e-12)
 
 
 @given(st.floats(-0.05, 0.05), st.floats(-0.05, 0.05), angles)
@@ -61,14 +66,37 @@ def test_a_box_that_is_moved_against_the_edge_keeps_its_size(across_m, down_m, a
     assert moved.right_m - moved.left_m == pytest.approx(0.008)
     assert moved.bottom_m - moved.top_m == pytest.approx(0.010)
     again = moved.inside(PICTURE)
-    assert np.allclose(dataclasses.astuple(again), dataclasses.astuple(moved), atol=1e-12)
+    assert np.allclose(numbers(again), numbers(moved), atol=1e-12)
+
+
+@given(across, across, depths, depths)
+def test_a_box_in_a_sector_is_between_two_of_its_lines_and_two_depths(left, right, top, bottom):
+    box = dataclasses.replace(ColourBox.of(SECTOR), left_m=left, right_m=right)
+    box = dataclasses.replace(box, top_m=top, bottom_m=bottom).inside(SECTOR)
+    grid = box.grid((0.3e-3, 0.3e-3), (256, 144))
+    assert (grid.kind, grid.apex_m) == ("polar", SECTOR.apex_m)
+    for limits, widest in ((grid.lines, SECTOR.lines), (grid.range_m, SECTOR.range_m)):
+        assert widest[0] - 1e-9 <= limits[0] < limits[1] <= widest[1] + 1e-9
+    assert np.allclose(numbers(ColourBox.of(grid)), numbers(box))
+    assert np.allclose(numbers(box.inside(SECTOR)), numbers(box))
+    # Its sides run along the outermost samples of the grid, from corner to corner.
+    for points_m, (row, line) in zip(
+        box.sides_m, ((0, None), (None, -1), (-1, None), (None, 0)), strict=True
+    ):
+        rows, lines = grid.indices(*np.transpose(points_m))
+        at = rows if line is None else lines
+        assert np.allclose(
+            at, (row if line is None else line) % grid.shape[line is not None], atol=1e-6
+        )
+    for at_m in box.corners_m:
+        assert box.at(*box.within(*at_m)) == pytest.approx(at_m)
 
 
 @given(angles)
 def test_a_grid_is_the_box_it_was_made_of(angle):
     box = ColourBox(-0.003, 0.005, 0.010, 0.020, angle)
     grid = box.grid((0.16e-3, 0.22e-3), (256, 144))
-    assert np.allclose(dataclasses.astuple(ColourBox.of(grid)), dataclasses.astuple(box))
+    assert np.allclose(numbers(ColourBox.of(grid)), numbers(box))
     rows, columns = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0])
     x_m, z_m = grid.positions_m(rows * (grid.n_depths - 1), columns * (grid.n_lines - 1))
     assert np.allclose(np.stack([x_m, z_m], axis=1), box.corners_m)
@@ -211,7 +239,7 @@ def test_a_recording_forms_any_part_of_its_picture(tmp_path):
     assert part.bmode_grid == whole.bmode_grid == whole.colour_grid
     box = ColourBox.of(part.colour_grid)
     wanted = ColourBox(*BOX.values()).inside(whole.bmode_grid)
-    assert np.allclose(dataclasses.astuple(box), dataclasses.astuple(wanted), atol=1e-6)
+    assert np.allclose(numbers(box), numbers(wanted), atol=1e-6)
     assert part.colour_grid.pixel_size_m == pytest.approx(whole.colour_grid.pixel_size_m, rel=0.05)
     source.start()
     processing = ProcessingSettings(wall_filter="none", dealias=False)

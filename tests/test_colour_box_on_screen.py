@@ -5,7 +5,7 @@ import math
 
 import pytest
 from display import needs_display
-from frames_for_tests import BMODE, SECTOR, SECTOR_BMODE, SHEARED
+from frames_for_tests import BMODE, SECTOR_BMODE, SHEARED
 from known_flow import KnownFlow
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication
@@ -168,14 +168,14 @@ def test_handles_resize(boxes, grip, changed):
     inwards = -0.002 if "right" in grip else 0.002, -0.003 if "bottom" in grip else 0.003
     boxes.drag(boxes.grip_m(grip), inwards)
     after = boxes.play()
-    wanted = before.lines_m
+    wanted = before.lines
     shift_m = inwards[0] - inwards[1] * lean
     wanted = (
         wanted[0] + shift_m * ("left" in grip),
         wanted[1] + shift_m * ("right" in grip),
     )
     tolerance_m = 2 * boxes.px_m
-    assert after.lines_m == pytest.approx(wanted, abs=tolerance_m)
+    assert after.lines == pytest.approx(wanted, abs=tolerance_m)
     top_m = before.top_m + inwards[1] * ("top" in grip)
     bottom_m = before.bottom_m + inwards[1] * ("bottom" in grip)
     assert (after.top_m, after.bottom_m) == pytest.approx((top_m, bottom_m), abs=tolerance_m)
@@ -196,7 +196,7 @@ def test_edges_resize_without_a_handle(boxes):
     boxes.drag((0.75 * x2 + 0.25 * x3, z2), (0.0, -0.004))
     after = boxes.play()
     assert after.bottom_m == pytest.approx(before.bottom_m - 0.004, abs=2 * boxes.px_m)
-    assert after.lines_m == pytest.approx(before.lines_m)
+    assert after.lines == pytest.approx(before.lines)
 
 
 def test_the_handle_of_the_upper_edge_moves_and_stops_at_the_picture(boxes):
@@ -436,19 +436,23 @@ def test_the_box_of_a_recording_is_cut_but_not_steered(console):
     assert boxes.hint == colour_box.STEERING_FIXED
 
 
-def test_a_sector_says_that_it_has_no_such_box(console):
-    source = KnownFlow("sector", colour_grid=SECTOR, bmode_grid=SECTOR_BMODE)
+def test_in_a_sector_a_box_is_drawn_between_two_lines_and_two_depths(console):
+    source = KnownFlow("sector", colour_grid=SECTOR_BMODE, bmode_grid=SECTOR_BMODE)
     boxes = Boxes.__new__(Boxes)
     boxes.console, boxes.canvas = console, console.window.canvas
     console.flow.sources["sector"] = source
     console.open("sector")
     source.push()
     console.until(lambda: console.frame is not None)
-    before = boxes.settings
     console.key(Qt.Key.Key_B)
-    boxes.drag((0.0, 0.015), (0.005, 0.005))
-    assert boxes.settings == before
-    assert boxes.hint == colour_box.NO_BOX
+    box = ColourBox.of(SECTOR_BMODE)
+    start_m, end_m = box.at(-0.004, 0.012), box.at(0.007, 0.024)
+    boxes.drag(start_m, (end_m[0] - start_m[0], end_m[1] - start_m[1]))
+    drawn = [boxes.set_values()[name] for name in SIDES]
+    assert drawn == pytest.approx([-0.004, 0.007, 0.012, 0.024], abs=1e-3)
+    console.key(Qt.Key.Key_Left)
+    assert boxes.settings.box_left_m == pytest.approx(drawn[0] - 1e-3)
+    assert boxes.settings.box_bottom_m == pytest.approx(drawn[3])
 
 
 def test_a_box_that_is_cut_off_is_told(boxes):

@@ -258,28 +258,6 @@ def test_folds_beside_the_given_pixels_do_not_count(written, tmp_path):
     np.testing.assert_array_equal(found.label.fold, one.label.fold)
 
 
-@hypothesis.given(st.data())
-@hypothesis.settings(max_examples=60, deadline=None, database=None)
-def test_a_damaged_file_is_read_or_refused(written, tmp_path_factory, data):
-    content = bytearray(written[1].read_bytes())
-    if data.draw(st.booleans(), label="cut"):
-        del content[data.draw(st.integers(0, len(content) - 1), label="length") :]
-    else:
-        # Most of the file is samples: half of the changes go where its structure is.
-        for _ in range(data.draw(st.integers(1, 20), label="n")):
-            at = data.draw(st.integers(0, len(content) - 1) | st.integers(0, 20000), label="at")
-            content[at] = data.draw(st.integers(0, 255), label="byte")
-    path = tmp_path_factory.getbasetemp() / f"damaged{labels.SUFFIX}"
-    path.write_bytes(content)
-    found, said = read_or_refused(path)
-    if found is None:
-        assert said.startswith("damaged.label.h5: ")
-        assert said.isprintable()
-    else:
-        assert found.label.fold.shape == found.acquisition.colour_grid.shape
-        assert np.isfinite(found.truth_m_s).all()
-
-
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),

@@ -45,7 +45,7 @@ def window(qtbot):
     assert set(QApplication.topLevelWidgets()) <= before
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_random_operation_leaves_a_window_that_works(window, seed):
     monkey = Monkey(window, seed)
     monkey.work(n_operations=150)

@@ -1,9 +1,14 @@
 """What the wheel and the source distribution hold."""
 
+import configparser
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -52,7 +57,13 @@ def test_the_wheel_holds_package_assets_and_licence(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {name for name in names if ".dist-info/" not in name} == inside
+    inside_wheel = {name for name in names if ".dist-info/" not in name and ".data/" not in name}
+    assert inside_wheel == inside
+    shared = {name.partition(".data/data/")[2] for name in names if ".data/" in name}
+    assert shared == {
+        "share/applications/ultrasound-console.desktop",
+        "share/icons/hicolor/scalable/apps/ultrasound-console.svg",
+    }
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
@@ -68,3 +79,72 @@ def test_the_unpacked_wheel_finds_its_shaders(wheel: Path, tmp_path: Path) -> No
     )
     assert SHADERS
     assert json.loads(answer.stdout) == {name: assets.shader(name) for name in SHADERS}
+
+
+def test_the_desktop_entry_starts_a_command_that_is_installed() -> None:
+    entry = configparser.ConfigParser(interpolation=None)
+    entry.read(ROOT / "ultrasound_console/ui/desktop/ultrasound-console.desktop")
+    command, *_ = entry["Desktop Entry"]["Exec"].split()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert command in project["scripts"]
+    assert entry["Desktop Entry"]["Icon"] == "ultrasound-console"
+
+
+def test_a_version_is_named_by_its_tag() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("no git, or no repository")
+    asked = [git, "-C", str(ROOT), "tag", "--points-at", "HEAD", "v*"]
+    tags = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    assert tags in ([], [f"v{ultrasound_console.__version__}"])
+
+
+def pythons() -> dict[str, str]:
+    """Interpreters at hand of the versions that are declared, by version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = [
+        found[1]
+        for line in project["classifiers"]
+        if (found := re.search(r"Python :: (3\.\d+)", line))
+    ]
+    at_hand = {}
+    for version in declared:
+        others = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        for name in (shutil.which(f"python{version}"), *map(str, others)):
+            if name and _says(name) == version:
+                at_hand[version] = name
+                break
+    return at_hand
+
+
+def _says(python: str) -> str:
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run(
+        [python, "-c", program], check=False, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.mark.long
+def test_it_installs_and_runs_in_a_fresh_environment_of_each_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Says version, seconds and megabytes of each; packages come from where pip gets them."""
+    found = pythons()
+    assert found
+    for version, python in found.items():
+        environment = tmp_path / version
+        begin_s = time.perf_counter()
+        subprocess.run([python, "-m", "venv", environment], check=True)
+        installed = [environment / "bin/python", "-m", "pip", "install", "-q", str(ROOT)]
+        subprocess.run(installed, check=True, cwd=tmp_path)
+        took_s = time.perf_counter() - begin_s
+        size_bytes = sum(p.stat().st_size for p in environment.rglob("*") if p.is_file())
+        command = environment / "bin/ultrasound-console"
+        out = tmp_path / f"{version}.h5"
+        asked = [command, "process", "simulated:tube", "--frames", "2", "-o", out]
+        subprocess.run(asked, check=True, cwd=tmp_path)
+        assert out.stat().st_size > 10_000
+        assert (environment / "share/applications/ultrasound-console.desktop").is_file()
+        figures = f"{took_s:.0f} s, {size_bytes / 1e6:.0f} MB"
+        with capsys.disabled():
+            sys.stdout.write(f"Python {version}: installed in {figures}\n")

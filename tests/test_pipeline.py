@@ -256,8 +256,7 @@ def test_the_receivers_gain_is_taken_out_over_depth(grid):
     gain_db = ((0.0, 0.0), (20e-3, 120.0))
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(8, *grid.shape)) + 1j * rng.normal(size=(8, *grid.shape))
-    _, z_m = grid.positions_m()
-    amplified = noise * 10 ** (6e3 * z_m / 20)
+    amplified = noise * 10 ** (6e3 * grid.depths_m[:, None] / 20)
     plain, known = (
         IqFrame(
             index=0,

@@ -37,9 +37,11 @@ def test_every_shipped_probe_makes_sense(name):
     probe = load_probe(name)
     assert probe.element_width_m <= probe.pitch_m
     # Tissue is simulated beyond the ends of the array.
-    assert probe.element_x_m[-1] < EDGE_M
+    assert probe.element_x_m[-1] < (EDGE_M if probe.center_of_curvature_m is None else 0.03)
     assert probe.element_x_m[0] == pytest.approx(-probe.element_x_m[-1])
-    assert set(probe.element_z_m) == {0.0}
+    assert max(probe.element_z_m) <= 0.0
+    assert (set(probe.element_z_m) == {0.0}) == (name != "c5-2")
+    assert probe.is_phased == (name == "p4-2")
     facts = json.loads(probe_file(name).read_text(encoding="utf-8"))["facts"]
     assert len(facts) > 80
 
@@ -66,7 +68,8 @@ def test_probes_are_chosen_by_name():
         ({"fractional_bandwidth": 60}, "'fractional_bandwidth' is 60; give a number from 0.05"),
         ({"facts": " "}, "field 'facts' should be a text"),
         ({"name": 7}, "field 'name' should be a text"),
-        ({"radius_mm": 40.0}, "unknown field 'radius_mm'; take it out"),
+        ({"radius": 40.0}, "unknown field 'radius'; take it out"),
+        ({"radius_mm": 1.0}, "field 'radius_mm' is 1; give a number from 5 to 500"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_way_out(tmp_path, change, message):

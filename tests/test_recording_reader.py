@@ -1,6 +1,5 @@
 """Recordings that are damaged, cut off or lie: one clear line, whatever is in them."""
 
-import contextlib
 import json
 import sys
 
@@ -12,7 +11,6 @@ from recorded import acquisition, channel_frame, identical, iq_frame, record
 from ultrasound_console.__main__ import main
 from ultrasound_console.geometry import Probe
 from ultrasound_console.record.content import Content
-from ultrasound_console.settings import AcquisitionSettings
 from ultrasound_console.sources import SourceError, open_source
 
 SMALL = acquisition(probe=Probe.linear("small", 2, 3e-4, 5e6), bmode_angles_rad=(0.0,), n_pulses=4)
@@ -25,51 +23,6 @@ def path(request, tmp_path):
     make = channel_frame if content is Content.CHANNELS else iq_frame
     record(tmp_path / "a.h5", [make(k, SMALL) for k in range(4)], content=content)
     return tmp_path / "a.h5"
-
-
-def survives(path) -> int:
-    """Count the frames that can be read; where they end before the end, one line says why."""
-    n, line = 0, f"{path.name}: "
-    with contextlib.ExitStack() as stack:
-        try:
-            source = open_source(str(path), real_time=False)
-            stack.callback(source.close)
-            source.configure(source.defaults(AcquisitionSettings()))
-            source.start()
-            while n < min(source.n_frames, 8) and source.read(1.0) is not None:
-                n += 1
-        except SourceError as error:
-            line = str(error)
-    assert line.isprintable(), line
-    assert line.startswith(f"{path.name}: "), line
-    return n
-
-
-def damage(path, n_cases, seed) -> list[int]:
-    whole, rng = path.read_bytes(), np.random.default_rng(seed)
-    found = []
-    for _ in range(n_cases):
-        data = bytearray(whole)
-        # Metadata lie at the beginning and at the end, and are worth more than samples.
-        reach = min(len(data), 8192) if rng.random() < 0.6 else len(data)
-        for position in rng.integers(0, reach, rng.choice([1, 2, 4, 16])):
-            data[position] = rng.choice([0, 1, 127, 255, rng.integers(256)])
-        if rng.random() < 0.15:
-            data = data[: rng.integers(len(data))]
-        path.write_bytes(data)
-        found.append(survives(path))
-    return found
-
-
-def test_random_damage(path) -> None:
-    found = damage(path, 100, 5)
-    assert 0 in found
-    assert 4 in found
-
-
-@pytest.mark.long
-def test_random_damage_for_long(path) -> None:
-    damage(path, 5000, 6)
 
 
 @pytest.mark.parametrize(

@@ -135,15 +135,19 @@ def test_any_settings_make_a_possible_acquisition(
     assert whole == pytest.approx(round(whole))
     assert acquisition.frame_interval_s >= busy_s * (1.0 - 1e-8)
     assert 1.0 / acquisition.frame_interval_s <= frame_rate_hz * 1.0001
+    # The wave that leaves the array covers every line of the colour box.
+    picture, is_sector = acquisition.bmode_grid, acquisition.bmode_grid.kind == "polar"
     half_m = 0.5 * acquisition.probe.n_elements * acquisition.probe.pitch_m
-    for grid in (acquisition.colour_grid, acquisition.bmode_grid):
+    left, right = picture.lines if is_sector else (-half_m, half_m)
+    for grid in (acquisition.colour_grid, picture):
         left_m, right_m, _, bottom_m = grid.extent_m
-        assert -half_m <= left_m < right_m <= half_m
+        assert is_sector or -half_m <= left_m < right_m <= half_m
         assert bottom_m <= depth_m + 1e-9
-        # The wave that leaves the array covers every line of the colour box.
-        assert -half_m <= grid.lines[0] < grid.lines[1] <= half_m
-    assert acquisition.colour_grid.angle_rad == acquisition.transmit_angle_rad == steering_rad
-    assert acquisition.receive_angle_rad == steering_rad
+        assert left - 1e-9 <= grid.lines[0] < grid.lines[1] <= right + 1e-9
+    steered_rad = 0.0 if is_sector else steering_rad
+    assert is_sector == math.isfinite(acquisition.source_distance_m)
+    assert acquisition.colour_grid.angle_rad == acquisition.transmit_angle_rad == steered_rad
+    assert acquisition.receive_angle_rad == steered_rad
     # Whatever is recorded lies within what is kept for all steerings, on the same samples.
     window, widest = record_window(acquisition), widest_window(acquisition)
     place = (window.start_s - widest.start_s) * window.sampling_frequency_hz

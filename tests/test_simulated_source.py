@@ -150,7 +150,8 @@ def test_every_scene_begins_with_a_prf_at_which_it_aliases(name):
     # Whatever another scene has left behind.
     acquisition = source.configure(source.defaults(AcquisitionSettings(prf_hz=9000.0)))
     angles_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
-    truth = Truth(find_scene(name).flow(), acquisition.peak_systole_s, *angles_rad)
+    behind_m = acquisition.source_distance_m
+    truth = Truth(find_scene(name).flow(), acquisition.peak_systole_s, *angles_rad, behind_m)
     truth_m_s, inside = truth.on(acquisition.colour_grid)
     folded = np.abs(truth_m_s[inside]) > 1.1 * acquisition.nyquist_velocity_m_s
     assert folded.mean() > 0.1

@@ -18,6 +18,8 @@ from ultrasound_console.simulation.waveform import (
 TUBE = SCENES["straight-tube"]
 TILT_RAD, MIDDLE_Z_M, RADIUS_M = math.radians(12.0), 18e-3, 3.5e-3
 VESSELS = [name for name in SCENES if name != "rotating-disc"]
+# Steady, or seen by beams that fan out.
+NOT_LIKE_THESE = ("straight-tube", "abdominal-aorta")
 ONE_IN_ONE_OUT = ("straight-tube", "stenosis", "tortuous", "spinning-jet")
 
 
@@ -161,7 +163,7 @@ def test_the_flow_repeats_without_a_jump(name):
     assert change(0.0) <= max(change(0.1), change(0.07), 1e-9)
 
 
-@pytest.mark.parametrize("name", [name for name in VESSELS if name != "straight-tube"])
+@pytest.mark.parametrize("name", [name for name in VESSELS if name not in NOT_LIKE_THESE])
 def test_a_scene_aliases_at_the_default_prf_as_real_vessels_do(name):
     flow = SCENES[name].flow()
     steering_rad = SCENES[name].steering_rad or math.radians(15.0)

@@ -81,17 +81,17 @@ def test_arrows_go_to_neighbours_and_space_opens(start):
     cards = start.page.cards
     for key, at in (
         (Qt.Key.Key_Right, cards[1]),
-        (Qt.Key.Key_Down, cards[5]),
-        (Qt.Key.Key_Left, cards[4]),
-        (Qt.Key.Key_Left, cards[4]),
+        (Qt.Key.Key_Down, cards[6]),
+        (Qt.Key.Key_Left, cards[5]),
+        (Qt.Key.Key_Left, cards[5]),
         (Qt.Key.Key_Up, cards[0]),
     ):
         start.key(key)
         assert QApplication.focusWidget() is at
-    for _ in range(4):
+    for _ in range(5):
         start.key(Qt.Key.Key_Right)
     assert QApplication.focusWidget() in (start.page.open_button, *start.page.rows)
-    for _ in range(4):
+    for _ in range(5):
         start.key(Qt.Key.Key_Left)
     start.key(Qt.Key.Key_Up)
     start.key(Qt.Key.Key_Right)

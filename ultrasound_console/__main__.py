@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .arguments import parser
-from .commands import console, learning, machine, offline, recording
+from .commands import clip, console, dicom, learning, machine, offline, recording
 from .commands.terminal import InputError
 from .declared import SettingError
 
@@ -33,10 +33,13 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": console.run,
     "process": offline.process,
     "spectrum": offline.spectrum,
+    "dicom": dicom.dicom,
+    "clip": clip.clip,
     "record": recording.record,
     "recover": recording.recover,
     "gallery": console.gallery,
     "sources": machine.sources,
+    "check": machine.check,
     "settings": machine.settings,
     "doctor": machine.doctor,
     "train": learning.train_network,

@@ -37,11 +37,41 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--size", default="1280x720", metavar="WxH", help="window size in pixels")
     run.add_argument("--screenshot", type=Path, metavar="PNG", help="save the window when closing")
     run.add_argument("--stats", type=Path, metavar="JSON", help="save speed and latency")
+    run.add_argument(
+        "--openigtlink", type=int, nargs="?", const=0, metavar="PORT",
+        help="stream what is on screen to programs on this machine; default port 18944",
+    )  # fmt: skip
+    run.add_argument(
+        "--openigtlink-host", metavar="ADDRESS",
+        help="address of this machine to stream at; other than 127.0.0.1 anybody there can look",
+    )  # fmt: skip
+    run.add_argument(
+        "--openigtlink-images", metavar="NAME,...",
+        help="which images to stream: BMode, VelocityRaw, VelocityCorrected, Fold, Status",
+    )  # fmt: skip
     _add_model(run)
 
-    process = commands.add_parser("process", help="frames of a source to an HDF5 file")
-    _add_source(process)
-    process.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.h5")
+    process = commands.add_parser("process", help="frames of one source or many to files")
+    process.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="a file or simulated:NAME, or several"
+    )
+    _add_changes(process)
+    where = process.add_mutually_exclusive_group(required=True)
+    where.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.h5|.npz", help="for one source: HDF5 or NumPy"
+    )
+    where.add_argument(
+        "--out-dir", type=Path, metavar="DIR", help="for any number: a file for each of them"
+    )
+    process.add_argument("--npz", action="store_true", help="NumPy files in DIR instead of HDF5")
+    many = process.add_mutually_exclusive_group()
+    many.add_argument(
+        "--processes", type=int, metavar="N", help="side by side; default one for each processor"
+    )
+    many.add_argument(
+        "--dask", metavar="tcp://HOST:PORT",
+        help="on a Dask cluster that you trust and that sees the same files",
+    )  # fmt: skip
     process.add_argument(
         "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
     )
@@ -69,6 +99,40 @@ def parser() -> argparse.ArgumentParser:
         "--angle", type=float, default=0.0, metavar="DEG", help="beam to vessel, for the read-outs"
     )
 
+    dicom = commands.add_parser("dicom", help="a source as a DICOM ultrasound clip, calibrated")
+    _add_source(dicom)
+    dicom.add_argument("-o", "--output", type=Path, required=True, metavar="F.dcm")
+    dicom.add_argument(
+        "--panel", choices=("raw", "corrected", "both"), default="both",
+        help="velocity as measured, de-aliased, or both side by side; default both",
+    )  # fmt: skip
+    dicom.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    dicom.add_argument(
+        "--prf-divisor", type=int, metavar="K", help="keep every K-th pulse of a recording"
+    )
+    patient = dicom.add_argument_group("patient", "nobody is named unless these are given")
+    patient.add_argument("--patient-name", default="", metavar="FAMILY^GIVEN")
+    patient.add_argument("--patient-id", default="", metavar="ID")
+    patient.add_argument("--patient-birth-date", default="", metavar="YYYYMMDD")
+    patient.add_argument("--patient-sex", default="", metavar="M|F|O")
+    patient.add_argument("--study-date", default="", metavar="YYYYMMDD")
+    _add_model(dicom)
+
+    clip = commands.add_parser("clip", help="a source as a film, a GIF or numbered pictures")
+    _add_source(clip)
+    clip.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="F.mp4|.gif|.png",
+        help="an MP4 needs the extra 'video'; PNG files go to the folder F",
+    )  # fmt: skip
+    clip.add_argument("--frames", type=int, metavar="N", help="how many; default one pass")
+    clip.add_argument(
+        "--speed", type=float, default=1.0, metavar="S", help="in real time; default 1"
+    )
+    clip.add_argument(
+        "--size", default="1280x480", metavar="WxH", help="of the panels; default 1280x480"
+    )
+    _add_model(clip)
+
     recording = commands.add_parser("record", help="record a source, lossless, without a window")
     _add_source(recording)
     recording.add_argument("--seconds", type=float, required=True, metavar="N", help="how long")
@@ -90,8 +154,15 @@ def parser() -> argparse.ArgumentParser:
     )
 
     commands.add_parser("sources", help="list what can be opened")
+    check = commands.add_parser("check", help="see whether a source keeps what sources promise")
+    check.add_argument("source", metavar="SOURCE", help="a file or simulated:NAME")
+    check.add_argument("--prf", type=float, metavar="HZ", help="for a file that names no PRF")
     commands.add_parser("settings", help="list the names that --set takes")
-    commands.add_parser("doctor", help="say what is missing and how to mend it")
+    doctor = commands.add_parser("doctor", help="say what is missing and how to mend it")
+    doctor.add_argument(
+        "--report", type=Path, metavar="F.zip",
+        help="that and the log, without names of files or people, for the report of a fault",
+    )  # fmt: skip
 
     training = commands.add_parser("train", help="train the network on simulated scenes")
     training.add_argument(
@@ -152,6 +223,9 @@ def parser() -> argparse.ArgumentParser:
     where = bench.add_mutually_exclusive_group()
     where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
     where.add_argument("--rivals", action="store_true", help="other projects' implementations too")
+    where.add_argument(
+        "--growth", action="store_true", help="the cost against pulses, channels and pixels"
+    )
     bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
     return made
 

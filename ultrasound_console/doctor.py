@@ -37,6 +37,9 @@ DISTRIBUTIONS = {
     "superqt": "superqt",
     "cmap": "cmap",
     "platformdirs": "platformdirs",
+    "pydicom": "pydicom",
+    "pyigtl": "pyigtl",
+    "PyYAML": "yaml",
 }
 ONNX_DISTRIBUTIONS = ("onnxruntime-gpu", "onnxruntime")
 

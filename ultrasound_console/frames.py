@@ -6,16 +6,17 @@ that made it, so that a panel never labels an old picture with new settings.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .accuracy import FrameScore
-from .geometry import ImageGrid, Probe, nyquist_velocity_m_s
+from .geometry import ImageGrid, Probe, beam_direction, nyquist_velocity_m_s
 from .settings import ProcessingSettings
 
 Float32 = NDArray[np.float32]
@@ -52,8 +53,9 @@ class Acquisition:
         array's centre (x = z = 0).
     transmit_angle_rad, receive_angle_rad : float
         Of the colour pulses; receive is 0 for recordings, and equal to transmit for a steered box.
+        On a polar grid echoes come back along its scan lines instead.
     bmode_angles_rad : tuple of float
-        Plane waves of the B-mode block; empty where B-mode is made from the colour pulses.
+        Of the waves of the B-mode block; empty where B-mode is made from the colour pulses.
     prf_hz, requested_prf_hz : float
         Doppler PRF achieved (repetition rate of one angle) and asked for.
     max_prf_hz : float
@@ -72,6 +74,9 @@ class Acquisition:
         Gain of the receiver over depth; empty where it is not known, or the same everywhere.
     heart_cycle_s, peak_systole_s : float
         Length of the heart cycle and when in it the flow is fastest; 0 where there is no heart.
+    source_distance_m : float
+        How far behind the array's centre transmitted waves seem to come from, a wave of angle a
+        from ``-source_distance_m (sin a, cos a)``; infinite for plane waves.
     notes : tuple of str
         What the user should know, in sentences ("uses 8 pulses: the recording has no more").
     """
@@ -98,7 +103,21 @@ class Acquisition:
     depth_gain_db: tuple[tuple[float, float], ...] = ()
     heart_cycle_s: float = 0.0
     peak_systole_s: float = 0.0
+    source_distance_m: float = math.inf
     notes: tuple[str, ...] = ()
+
+    def beam_direction(
+        self, x_m: ArrayLike, z_m: ArrayLike
+    ) -> tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]:
+        """(x, z) of what is measured of a motion; see :func:`.geometry.beam_direction`."""
+        return beam_direction(
+            self.colour_grid,
+            x_m,
+            z_m,
+            self.transmit_angle_rad,
+            self.receive_angle_rad,
+            source_distance_m=self.source_distance_m,
+        )
 
     @property
     def nyquist_velocity_m_s(self) -> float:

@@ -184,7 +184,9 @@ class FrontEnd:
         self.n_left_out += 1
         if self.n_left_out == 1:
             self._notify(
-                Notice(f"frame {index} came again or too late: such frames are left out and counted")
+                Notice(
+                    f"frame {index} came again or too late: such frames are left out and counted"
+                )
             )
 
     def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:

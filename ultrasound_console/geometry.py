@@ -8,14 +8,23 @@ body, the origin at the array's centre, metres. ``shaders/grid.glsl`` repeats
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Float64 = NDArray[np.float64]
 GridKind = Literal["parallel", "polar"]
+
+FLATNESS_M = 1e-4
+"""Elements farther than this from a line are on a curved array."""
+# Elements hear next to nothing from farther aside.
+_WIDEST_RAD = math.radians(50.0)
+# Elements no farther apart than this, in wavelengths, can look aside without grating lobes.
+_PHASED_PITCH = 0.6
+_TISSUE_M_S = 1540.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,46 @@ class Probe:
             elevation_focus_m=elevation_focus_m,
             converter_bits=converter_bits,
         )
+
+    @classmethod
+    def curved(
+        cls, name: str, n_elements: int, pitch_m: float, radius_m: float, **rest: Any
+    ) -> Probe:
+        """Make a convex array with the middle of its face at the origin.
+
+        Parameters
+        ----------
+        name, n_elements
+        pitch_m : float
+            Along the arc.
+        radius_m : float
+        **rest
+            Of :meth:`linear`, by name.
+        """
+        flat = cls.linear(name, n_elements, pitch_m, **rest)
+        angles_rad = np.array(flat.element_x_m) / radius_m
+        return replace(
+            flat,
+            element_x_m=tuple((radius_m * np.sin(angles_rad)).tolist()),
+            element_z_m=tuple((radius_m * (np.cos(angles_rad) - 1.0)).tolist()),
+        )
+
+    @cached_property
+    def center_of_curvature_m(self) -> tuple[float, float] | None:
+        """(x, z) of the middle of the circle through the elements; None for a flat array."""
+        x_m, z_m = np.array(self.element_x_m), np.array(self.element_z_m)
+        if np.ptp(z_m) <= FLATNESS_M:
+            return None
+        # x^2 + z^2 = 2 a x + 2 b z + rest is linear in what is unknown.
+        lines = np.stack([2.0 * x_m, 2.0 * z_m, np.ones_like(x_m)], axis=1)
+        (x, z, _), *_ = np.linalg.lstsq(lines, x_m**2 + z_m**2, rcond=None)
+        return float(x), float(z)
+
+    @property
+    def is_phased(self) -> bool:
+        """Whether it is a flat array of elements close enough to look far aside."""
+        wavelength_m = _TISSUE_M_S / self.center_frequency_hz
+        return self.center_of_curvature_m is None and self.pitch_m <= _PHASED_PITCH * wavelength_m
 
     @property
     def n_elements(self) -> int:
@@ -173,6 +222,11 @@ class ImageGrid:
         """(n_depths,) range coordinates."""
         return np.linspace(*self.range_m, self.n_depths)
 
+    @property
+    def depths_m(self) -> NDArray[np.float64]:
+        """(n_depths,) z of the samples of an upright scan line: how deep they lie."""
+        return self.range_positions_m + (self.apex_m[1] if self.kind == "polar" else 0.0)
+
     def positions_m(
         self, rows: ArrayLike | None = None, columns: ArrayLike | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -229,11 +283,97 @@ class ImageGrid:
         return float(x_m.min()), float(x_m.max()), float(z_m.min()), float(z_m.max())
 
 
+def picture_outline(
+    probe: Probe,
+    depths_m: tuple[float, float],
+    transmit_rad: float = 0.0,
+    source_distance_m: float = math.inf,
+) -> ImageGrid:
+    """Find what an array shows: a grid of its four corners only.
+
+    A flat array with plane waves shows the rectangle in front of it. A curved array shows a sector
+    about the middle of its curvature. A flat array with diverging waves shows the sector that they
+    fill, about the middle of its face: all scan lines leave the array there, so that every
+    aperture lies alike on both sides of its line.
+
+    Parameters
+    ----------
+    probe : Probe
+    depths_m : tuple of float
+        First and last depth below the middle of the array.
+    transmit_rad, source_distance_m : float
+        Of the waves, as in ``frames.Acquisition``.
+    """
+    ends_m = probe.element_x_m[0], probe.element_x_m[-1]
+    center_m = probe.center_of_curvature_m
+    if center_m is not None:
+        ends = zip(ends_m, (probe.element_z_m[0], probe.element_z_m[-1]), strict=True)
+        left, right = (math.atan2(x - center_m[0], z - center_m[1]) for x, z in ends)
+        return _sector(center_m, (left, right), depths_m)
+    if math.isinf(source_distance_m):
+        return ImageGrid("parallel", 2, 2, ends_m, depths_m)
+    x_m = -source_distance_m * math.sin(transmit_rad)
+    behind_m = source_distance_m * math.cos(transmit_rad)
+    left, right = (
+        min(max(math.atan2(end_m - x_m, behind_m), -_WIDEST_RAD), _WIDEST_RAD) for end_m in ends_m
+    )
+    return _sector((0.5 * sum(ends_m), 0.0), (left, right), depths_m)
+
+
+def _sector(
+    apex_m: tuple[float, float], lines_rad: tuple[float, float], depths_m: tuple[float, float]
+) -> ImageGrid:
+    """Make a polar grid of four corners between two depths below the middle of its array."""
+    first_m, last_m = (depth_m - apex_m[1] for depth_m in depths_m)
+    return ImageGrid("polar", 2, 2, lines_rad, (first_m, last_m), apex_m=apex_m)
+
+
 def nyquist_velocity_m_s(
     prf_hz: float, center_frequency_hz: float, sound_speed_m_s: float
 ) -> float:
     """Largest unambiguous velocity, v_N = c PRF / (4 f0), without any angle."""
     return sound_speed_m_s * prf_hz / (4.0 * center_frequency_hz)
+
+
+def beam_direction(
+    grid: ImageGrid,
+    x_m: ArrayLike,
+    z_m: ArrayLike,
+    transmit_rad: float,
+    receive_rad: float,
+    *,
+    source_distance_m: float = math.inf,
+) -> tuple[Float64 | float, Float64 | float]:
+    """(x, z) of the mean of the unit vectors of transmission and reception, ``(e_tx + e_rx) / 2``.
+
+    Of blood that moves with u a system measures ``-((e_tx + e_rx) / 2) . u``, positive towards the
+    probe. A plane wave goes the same way everywhere; a diverging one goes away from its source,
+    which lies ``source_distance_m`` behind the array's centre, seen at ``transmit_rad``. Echoes
+    come back at ``receive_rad`` on a parallel grid; on a polar one they come back along its scan
+    lines, in the middle of the apertures.
+
+    Returns
+    -------
+    across, down : float or numpy.ndarray
+        Numbers where both ways are the same everywhere.
+    """
+    sine, cosine = math.sin(transmit_rad), math.cos(transmit_rad)
+    there: tuple[Float64 | float, Float64 | float] = sine, cosine
+    back: tuple[Float64 | float, Float64 | float] = math.sin(receive_rad), math.cos(receive_rad)
+    if math.isfinite(source_distance_m):
+        there = _towards((-source_distance_m * sine, -source_distance_m * cosine), x_m, z_m)
+    if grid.kind == "polar":
+        back = _towards(grid.apex_m, x_m, z_m)
+    return 0.5 * (there[0] + back[0]), 0.5 * (there[1] + back[1])
+
+
+def _towards(
+    start_m: tuple[float, float], x_m: ArrayLike, z_m: ArrayLike
+) -> tuple[Float64, Float64]:
+    """(x, z) of the unit vectors from one place to others."""
+    across_m, down_m = np.asarray(x_m, float) - start_m[0], np.asarray(z_m, float) - start_m[1]
+    away_m = np.maximum(np.hypot(across_m, down_m), 1e-12)
+    return across_m / away_m, down_m / away_m
 
 
 def plane_wave_velocity_m_s(

@@ -15,7 +15,7 @@ from typing import Any
 from .config import ConfigError, failed, make_folder, quoted, read_toml, write_lines
 from .declared import Range, Value
 from .settings import GROUPS, SPECS, Settings, changes_from, group_of
-from .sources.protocol import SIMULATED
+from .sources.protocol import SIMULATED, US4US
 
 SUFFIX = ".toml"
 OF_THE_PLACE = (
@@ -244,7 +244,7 @@ class Memory:
 
 def _key(source: str) -> str:
     """Name of a source that does not depend on the folder the program is started in."""
-    name = source if source.startswith(SIMULATED) else str(Path(source).resolve())
+    name = source if source.startswith((SIMULATED, US4US)) else str(Path(source).resolve())
     return name.encode(errors="replace").decode()
 
 

@@ -303,6 +303,8 @@ def _read(path: Path, *, listed: bool) -> bytes:
 
 
 def _refusal(path: Path, fault: str) -> AssetError:
+    # What the runtime says may repeat any bytes of the file.
+    fault = "".join(c if c.isprintable() else "?" for c in fault)
     return AssetError(f"{path}: {fault}; take a model made by 'ultrasound-console train'")
 
 

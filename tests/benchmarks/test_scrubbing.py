@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, Qt
 from ultrasound_console.store import SettingsStore
 from ultrasound_console.ui.window import MainWindow
 
-pytestmark = [pytest.mark.gui, needs_display]
+pytestmark = [pytest.mark.gui, pytest.mark.long, needs_display]
 
 SCENE = "simulated:femoral-bifurcation"
 FRAMES = 300

@@ -177,7 +177,7 @@ class Work:
         lags = doppler.autocorrelate(self.iq, N_PULSES, kind)
         smoothed = doppler.smooth(lags, width)
         maps = doppler.maps(smoothed)
-        self.segmenter = _segmenter()
+        self.segmenter = network()
         finished = finish(form(frame, PROCESSING), PROCESSING, None, self.segmenter)
         flow = finished.power_db >= PROCESSING.flow_power_db
         coherence = np.float32(1.0) - maps.bandwidth
@@ -196,9 +196,9 @@ class Work:
             "evidence": lambda: fold_evidence(self.iq, N_PULSES, maps.velocity, shift, kind),
             "solver": lambda: unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m),
         }
-        if (network := self.segmenter) is not None:
-            posterior = network.posterior(*shown, evidence=evidence).copy()
-            self.stages["network"] = lambda: network.posterior(*shown, evidence=evidence)
+        if (found := self.segmenter) is not None:
+            posterior = found.posterior(*shown, evidence=evidence).copy()
+            self.stages["network"] = lambda: found.posterior(*shown, evidence=evidence)
             self.stages["solver"] = lambda: agree(maps.velocity, coherence, flow, posterior)
 
     def beamform(self) -> None:
@@ -256,7 +256,8 @@ class Work:
                 stage()
 
 
-def _segmenter() -> Segmenter | None:
+def network() -> Segmenter | None:
+    """Load the program's network; None where ONNX Runtime is missing."""
     try:
         return Segmenter()
     except AssetError:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..arguments import DEFAULT_SOURCE, changes_of
 from .terminal import InputError, show_progress
+
+if TYPE_CHECKING:
+    from ..export.openigtlink import StreamOptions
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,6 +25,7 @@ def run(options: argparse.Namespace) -> int:
             raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
     from ..ui.app import RunOptions, run_console
 
+    stream = _stream_options(options)
     unattended = options.seconds is not None or options.screenshot or options.stats
     return run_console(
         RunOptions(
@@ -32,8 +37,31 @@ def run(options: argparse.Namespace) -> int:
             stats=options.stats,
             model=options.model,
             fresh=options.fresh or options.seconds is not None,
+            stream=stream,
         )
     )
+
+
+def _stream_options(options: argparse.Namespace) -> StreamOptions | None:
+    """Read how to stream, if at all."""
+    port, host, images = (
+        options.openigtlink,
+        options.openigtlink_host,
+        options.openigtlink_images,
+    )
+    if port is None:
+        if host or images:
+            raise InputError("--openigtlink-host and --openigtlink-images: give --openigtlink too")
+        return None
+    from ..export.igtl_picture import NAMES
+    from ..export.openigtlink import DEFAULT_PORT, LOOPBACK, StreamOptions
+
+    if not 0 <= port < 2**16:
+        raise InputError(f"--openigtlink {port}: give a port, 1 ... 65535")
+    names = tuple(images.split(",")) if images else NAMES
+    if unknown := [name for name in names if name not in NAMES]:
+        raise InputError(f"--openigtlink-images {unknown[0]}: choose of {', '.join(NAMES)}")
+    return StreamOptions(host or LOOPBACK, port or DEFAULT_PORT, names)
 
 
 def gallery(options: argparse.Namespace) -> int:

@@ -5,24 +5,43 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..declared import Choice, Range, Switch, specs
 from ..settings import GROUPS, Settings
 from .terminal import InputError, check_json
+
+if TYPE_CHECKING:
+    from ..doctor import Check
 
 
 def sources(options: argparse.Namespace) -> int:
     """List what can be opened."""
     del options
     from ..sources import source_names
+    from ..sources.protocol import US4US
 
     print("Without a file:")
     for name in source_names():
         print(f"  {name}")
     print("Files, recognised by their content:")
     print("  own recordings (.h5, .h5.part), MUST .mat, UFF/USTB and zea HDF5 channel data")
+    print("Scanners, live, on Linux:")
+    print(f"  {US4US}SESSION.prototxt  a us4us scanner through ARRUS; docs/us4us.md says how")
     return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """See whether a source keeps what sources promise."""
+    from ..sources import open_source
+    from ..sources.conformance import check_source
+
+    report = check_source(lambda: open_source(options.source, prf_hz=options.prf))
+    for promise, found in report.results.items():
+        print(f"FAIL {promise}: {found}" if found else f"ok   {promise}")
+    return int(bool(report.findings))
 
 
 def settings(options: argparse.Namespace) -> int:
@@ -48,27 +67,42 @@ def settings(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Say what is missing and how to mend it."""
-    del options
     from ..doctor import checks
 
-    failed = False
+    found, failed = [], False
     for check in checks():
+        found.append(check)
         mark = "ok  " if check.ok else "MISS"
         print(f"{mark} {check.name:28} {check.detail}")
         if not check.ok:
             failed = True
             print(f"     {'':28} {check.remedy}")
+    if options.report is not None:
+        _report(options.report, found)
     return int(failed)
+
+
+def _report(path: Path, found: Sequence[Check]) -> None:
+    from ..diary import diary_folder, write_report
+
+    try:
+        texts = write_report(path, found, diary_folder())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    print(f"{path}: {', '.join(texts)}; read it before you send it")
 
 
 def measure_speed(options: argparse.Namespace) -> int:
     """Measure the speed of the signal chain."""
     from .. import bench
-    from ..bench import gpu
+    from ..bench import gpu, growth
 
     path: Path | None = options.json
     check_json(path)
-    if options.gpu:
+    if options.growth:
+        report = growth.measure()
+        print(growth.table(report))
+    elif options.gpu:
         if refusal := gpu.refusal():
             raise InputError(refusal)
         report = gpu.measure()

@@ -4,55 +4,103 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arguments import changes_of
-from ..frames import AcquiredFrame, Acquisition
+from ..frames import Acquisition, IqFrame
 from ..settings import Settings
 from ..sources.protocol import SIMULATED, Source
-from .terminal import InputError, check_output, note, show_progress, unwritten
+from .terminal import BatchLine, InputError, check_output, note, show_progress, unwritten
 
 if TYPE_CHECKING:
-    from ..segment import Segmenter
+    from ..batch import Method
 
 _LARGE_ANGLE_DEG = 60.0
 
 
 def process(options: argparse.Namespace) -> int:
-    """Write the frames of a source to an HDF5 file."""
-    from ..compute import Compute
-    from ..export.results import ResultsWriter
+    """Write the frames of one source to a file, or those of many to a folder."""
+    from ..batch import Method
+
+    _check_frames(options)
+    method = Method(
+        settings=changes_of(options),
+        model=options.model,
+        prf_hz=options.prf,
+        prf_divisor=options.prf_divisor,
+        n_frames=options.frames,
+    )
+    return _process_one(options, method) if options.output else _process_many(options, method)
+
+
+def _process_one(options: argparse.Namespace, method: Method) -> int:
+    from ..assets import AssetError
+    from ..batch import BatchError, Job, check_apart, write_results
+    from ..export.results import SUFFIXES
+    from ..pipeline import PipelineError
+    from ..sources import SourceError
 
     output: Path = options.output
+    if len(options.sources) > 1:
+        raise InputError("-o is for one source: give --out-dir DIR for several")
+    if options.npz or options.processes or options.dask:
+        raise InputError("--npz, --processes and --dask go with --out-dir")
     check_output(output)
     if output.is_dir():
-        raise InputError(f"{output}: is a folder; give the name of a file")
-    with _opened(options, options.prf_divisor) as (source, acquisition, settings):
-        compute = Compute(note, _segmenter(options.model, settings))
-        n_frames = options.frames or source.n_frames or 1
-        try:
-            with ResultsWriter(output, acquisition, settings) as writer:
-                previous = None
-                for frame in _frames(options, source, n_frames):
-                    formed = compute.form(frame, settings.processing)
-                    previous = compute.doppler(formed, settings.processing, previous).frame
-                    writer.append(previous)
-        except OSError as error:
-            raise unwritten(output, error) from error
-    if writer.summary:
-        print(json.dumps(writer.summary, indent=2))
+        raise InputError(f"{output}: is a folder; give the name of a file, or --out-dir")
+    if output.suffix not in SUFFIXES:
+        raise InputError(f"{output}: give the name of a file that ends in {', '.join(SUFFIXES)}")
+    job = Job(options.sources[0], output)
+    try:
+        check_apart(job)
+        with method.pipeline(note) as pipeline:
+            _, summary = write_results(
+                job, method, pipeline, lambda now: show_progress(now.done, now.total)
+            )
+    except (BatchError, AssetError, SourceError, PipelineError) as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise unwritten(output, error) from error
+    if summary:
+        print(json.dumps(summary, indent=2))
     return 0
+
+
+def _process_many(options: argparse.Namespace, method: Method) -> int:
+    from .. import batch
+
+    folder: Path = options.out_dir
+    if options.processes is not None and options.processes < 1:
+        raise InputError(f"--processes {options.processes}: give 1 or more")
+    n_processes = min(options.processes or batch.n_processors(), len(options.sources))
+    try:
+        jobs = batch.outputs(options.sources, folder, ".npz" if options.npz else ".h5")
+        folder.mkdir(exist_ok=True)
+        if options.dask:
+            events = batch.on_cluster(jobs, method, options.dask)
+        else:
+            events = batch.on_this_machine(jobs, method, n_processes)
+        shown = BatchLine(len(jobs))
+        with contextlib.closing(events), shown:
+            for event in events:
+                shown.take(event)
+    except batch.BatchError as error:
+        raise InputError(str(error)) from error
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error
+    return 1 if shown.n_failed else 0
 
 
 def spectrum(options: argparse.Namespace) -> int:
     """Write the spectral Doppler of a gate."""
     from ..export.gated import WRITERS
     from ..export.whole_file import whole_file
+    from ..offline import play
     from ..pipeline import form
     from ..pipeline.gated import Gate, measure, plan_gate
 
@@ -85,8 +133,8 @@ def spectrum(options: argparse.Namespace) -> int:
                 f"--angle {options.angle:g}: beyond {_LARGE_ANGLE_DEG:g} degrees a small error of "
                 "the angle is a large one of the velocity"
             )
-        frames = _frames(options, source, n_frames)
-        record = measure((form(frame, settings.processing) for frame in frames), plan)
+        frames = map(partial(form, processing=settings.processing), play(source, n_frames))
+        record = measure(_shown(frames, n_frames), plan)
     told = record.description
     try:
         with whole_file(output) as part:
@@ -102,83 +150,33 @@ def spectrum(options: argparse.Namespace) -> int:
     return 0
 
 
-def _segmenter(model: Path | None, settings: Settings) -> Segmenter | None:
-    """Load the network if the settings ask for it; only a model that was named must be there."""
-    from ..assets import AssetError
-    from ..segment import Segmenter
-
-    if not settings.processing.asks_network:
-        if model is not None:
-            note(f"{model} is not used: {settings.processing.why_no_network}")
-        return None
-    try:
-        return Segmenter(model)
-    except AssetError as error:
-        if model is not None:
-            raise InputError(str(error)) from error
-        note(f"{error}; folds are found by continuity")
-        return None
-
-
 @contextlib.contextmanager
-def _opened(
-    options: argparse.Namespace, prf_divisor: int | None = None
-) -> Iterator[tuple[Source, Acquisition, Settings]]:
-    """Open the source with the settings of the command line, not in real time."""
+def _opened(options: argparse.Namespace) -> Iterator[tuple[Source, Acquisition, Settings]]:
+    """Open and configure the source with the settings of the command line."""
+    from ..offline import configure, open_source
     from ..pipeline import PipelineError
-    from ..sources import SourceError, open_source
+    from ..sources import SourceError
 
-    if options.frames is not None and options.frames < 1:
-        raise InputError(f"--frames {options.frames}: give 1 or more")
+    _check_frames(options)
     changes = changes_of(options)
     try:
-        source = open_source(options.source, real_time=False, prf_hz=options.prf)
-        try:
-            start = source.defaults(Settings().acquisition)
-            settings = dataclasses.replace(Settings(), acquisition=start).replace(**changes)
-            if prf_divisor is not None:
-                settings = settings.replace(prf_hz=_divided_prf(start.prf_hz, options))
-            acquisition = source.configure(settings.acquisition)
-            _check_divisor(acquisition, prf_divisor)
+        with contextlib.closing(open_source(options.source, prf_hz=options.prf)) as source:
+            acquisition, settings = configure(source, changes)
             for text in acquisition.notes:
                 note(text)
             yield source, acquisition, settings
-        finally:
-            source.close()
     except (SourceError, PipelineError) as error:
         raise InputError(str(error)) from error
 
 
-def _frames(options: argparse.Namespace, source: Source, n_frames: int) -> Iterator[AcquiredFrame]:
-    """Play a source that is configured, and show how far it is."""
-    source.start()
-    for done in range(n_frames):
-        show_progress(done, n_frames)
-        frame = source.read(timeout_s=60.0)
-        if frame is None:
-            raise InputError(f"{options.source}: no frame {done} came within 60 s")
+def _check_frames(options: argparse.Namespace) -> None:
+    if options.frames is not None and options.frames < 1:
+        raise InputError(f"--frames {options.frames}: give 1 or more")
+
+
+def _shown(frames: Iterable[IqFrame], n_frames: int) -> Iterator[IqFrame]:
+    """Show how far it is."""
+    show_progress(0, n_frames)
+    for done, frame in enumerate(frames, 1):
         yield frame
-    show_progress(n_frames, n_frames)
-
-
-def _divided_prf(own_prf_hz: float, options: argparse.Namespace) -> float:
-    """PRF of every K-th pulse of a recording."""
-    divisor: int = options.prf_divisor
-    if options.source.startswith(SIMULATED):
-        raise InputError("--prf-divisor is for recordings; a simulated source takes --prf")
-    if divisor < 1:
-        raise InputError(f"--prf-divisor {divisor}: give 1 or more")
-    if options.prf is not None and options.prf != own_prf_hz:
-        raise InputError(
-            f"--prf {options.prf:g} and --prf-divisor: the recording names its own PRF, "
-            f"{own_prf_hz:g} Hz; give one of the two"
-        )
-    return own_prf_hz / divisor
-
-
-def _check_divisor(acquisition: Acquisition, divisor: int | None) -> None:
-    """Refuse a divisor that the recording could not follow: a PRF is never changed silently."""
-    if divisor is None or math.isclose(acquisition.prf_hz, acquisition.requested_prf_hz):
-        return
-    largest = len(acquisition.prf_choices_hz)
-    raise InputError(f"--prf-divisor {divisor}: too few pulses would remain; give 1 ... {largest}")
+        show_progress(done, n_frames)

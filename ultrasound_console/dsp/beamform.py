@@ -1,9 +1,11 @@
-"""Delay-and-sum of plane-wave echoes, one delay table for all pulses of an ensemble.
+"""Delay-and-sum of the echoes of plane and diverging waves, one delay table for all pulses.
 
 The delay of an echo from (x, z), sent at angle a and received at element (x_e, z_e), is
 ``tau = (x sin a + z cos a) / c + hypot(x - x_e, z - z_e) / c`` with t = 0 when the wave crosses
-the array's centre. The receive part needs a table of (pixels x elements), cached by its frozen
-key; the transmit part is one number for each pixel, so every plane-wave angle shares the table.
+the array's centre. A wave that diverges from d behind the centre goes ``hypot(l + d, q) - d``
+instead, where l and q are along and across its angle. The receive part needs a table of
+(pixels x elements), cached by its frozen key; the transmit part is one number for each pixel, so
+every angle shares the table.
 
 Method: Perrot et al., "So you think you can DAS?", Ultrasonics 111 (2021).
 """
@@ -46,7 +48,7 @@ class SampleGrid(Hashable, Protocol):
 
 @dataclass(frozen=True)
 class ReceivePlan:
-    """Everything that the receive table depends on; its key.
+    """Everything that the tables depend on, but for what is sent when; their key.
 
     Attributes
     ----------
@@ -64,6 +66,9 @@ class ReceivePlan:
     taper : float
         Share of the aperture under the raised-cosine edges of its apodisation: 1 is a Hann window
         (low side lobes), near 0 a box (sharpest main lobe).
+    source_distance_m : float
+        How far behind the array's centre transmitted waves seem to come from; infinite for plane
+        waves.
     """
 
     grid: SampleGrid
@@ -75,6 +80,7 @@ class ReceivePlan:
     center_frequency_hz: float
     sampling_frequency_hz: float
     taper: float = 1.0
+    source_distance_m: float = math.inf
 
     @property
     def smallest_half_aperture_m(self) -> float:
@@ -196,13 +202,34 @@ def receive_table(plan: ReceivePlan) -> ReceiveTable:
     return _CACHE.get(plan)
 
 
+def transmit_path_m(
+    x_m: Float64, z_m: Float64, transmit_rad: float, source_distance_m: float
+) -> Float64:
+    """Way of a wave from when it crosses x = z = 0 until it is at other places.
+
+    Parameters
+    ----------
+    x_m, z_m : array of float64
+    transmit_rad : float
+        Angle of the wave, of a diverging one in its middle.
+    source_distance_m : float
+        From where it diverges, behind the origin; infinite for a plane wave.
+    """
+    sine, cosine = math.sin(transmit_rad), math.cos(transmit_rad)
+    along_m = x_m * sine + z_m * cosine
+    if math.isinf(source_distance_m):
+        return along_m
+    across_m = x_m * cosine - z_m * sine
+    return np.asarray(np.hypot(along_m + source_distance_m, across_m) - source_distance_m)
+
+
 @lru_cache(maxsize=32)
 def transmit_table(
     plan: ReceivePlan, transmit_rad: float, start_time_s: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Transmit delay (IQ samples from the record's start) and its phase turn, for each pixel."""
-    x_m, z_m = plan.grid.positions_m()
-    tau_s = (x_m * math.sin(transmit_rad) + z_m * math.cos(transmit_rad)) / plan.sound_speed_m_s
+    path_m = transmit_path_m(*plan.grid.positions_m(), transmit_rad, plan.source_distance_m)
+    tau_s = path_m / plan.sound_speed_m_s
     delay = (tau_s - start_time_s) * plan.sampling_frequency_hz
     turn = np.exp(2j * np.pi * ((tau_s * plan.center_frequency_hz) % 1.0))
     return (
@@ -233,7 +260,8 @@ def each_element(
 ) -> list[tuple[Float64, NDArray[np.complex128]]]:
     """Sample positions and complex weights of all pixels, element by element (the reference)."""
     x_m, z_m = plan.grid.positions_m()
-    sent_s = (x_m * math.sin(transmit_rad) + z_m * math.cos(transmit_rad)) / plan.sound_speed_m_s
+    path_m = transmit_path_m(x_m, z_m, transmit_rad, plan.source_distance_m)
+    sent_s = path_m / plan.sound_speed_m_s
     tangents = plan.receive_tangents()
     rows, energy = [], np.zeros(x_m.shape)
     for element_x_m, element_z_m in zip(plan.element_x_m, plan.element_z_m, strict=True):
@@ -271,7 +299,7 @@ def delay_and_sum(
     *,
     out: NDArray[np.float32] | None = None,
 ) -> NDArray[Any]:
-    """Beamform an ensemble of equal plane-wave transmits.
+    """Beamform an ensemble of equal transmits.
 
     Parameters
     ----------
@@ -280,7 +308,7 @@ def delay_and_sum(
         last is zero.
     plan : ReceivePlan
     transmit_rad : float
-        Plane-wave angle.
+        Angle of the wave.
     start_time_s : float
         Time of the first IQ sample.
     out : (n_depths, n_lines, 2, n_lanes) float32, optional

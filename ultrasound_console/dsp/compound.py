@@ -98,7 +98,7 @@ def compound_power(
     transmit_rad: tuple[float, ...],
     start_time_s: float,
 ) -> NDArray[Any]:
-    """Echo power of several plane waves, added coherently.
+    """Echo power of several waves, added coherently.
 
     Parameters
     ----------

@@ -1,12 +1,16 @@
-"""Processed frames as an HDF5 file: every plane with its grid, units and settings."""
+"""Processed frames as an HDF5 or NPZ file: every plane with its grid, units and settings."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import zipfile
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import h5py
 import numpy as np
@@ -20,6 +24,9 @@ from ..geometry import ImageGrid
 from ..settings import Settings
 from .whole_file import whole_file
 
+SUFFIXES = (".h5", ".hdf5", ".npz")
+"""Endings of a file of results; :data:`NPZ` makes it one of NumPy, all others HDF5."""
+NPZ = ".npz"
 PLANES_FLOAT32 = ("velocity_m_s", "corrected_m_s", "power_db", "bandwidth", "confidence")
 FRAME_FIGURES = (
     "wrong_share",
@@ -31,6 +38,8 @@ FRAME_FIGURES = (
     "oracle_rms_nyquist",
 )
 """Figures of every single frame; NaN where there is nothing to count."""
+# Frames, or values of an axis, that are in memory while a file is made another.
+_ROWS = 16
 
 
 class ResultsWriter:
@@ -43,17 +52,25 @@ class ResultsWriter:
 
     Parameters
     ----------
-    path : Path
+    path : path
+        One that ends in ``.npz`` becomes a NumPy file with the arrays of the HDF5 file under the
+        same names, and its attributes as JSON in ``attributes``.
     acquisition : Acquisition
         Of the first frame; all frames share its grids.
     settings : Settings
         Stored as JSON.
     """
 
-    def __init__(self, path: Path, acquisition: Acquisition, settings: Settings) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], acquisition: Acquisition, settings: Settings
+    ) -> None:
         self._acquisition = acquisition
-        self._whole = whole_file(path)
-        self._file = h5py.File(self._whole.__enter__(), "w")
+        with ExitStack() as stack:
+            part = stack.enter_context(whole_file(Path(path)))
+            if Path(path).suffix == NPZ:
+                stack.push(partial(_as_npz, part))
+            self._file = stack.enter_context(h5py.File(part, "w"))
+            self._stack = stack.pop_all()
         self._n_frames = 0
         self._total = Accuracy()
         self._shown = Counts()
@@ -71,8 +88,7 @@ class ResultsWriter:
     ) -> None:
         if self.summary:
             self._file.attrs["accuracy"] = json.dumps(self.summary)
-        self._file.close()
-        self._whole.__exit__(kind, error, trace)
+        self._stack.__exit__(kind, error, trace)
 
     def append(self, frame: DopplerFrame) -> None:
         """Add one frame.
@@ -172,6 +188,42 @@ class ResultsWriter:
         self._file["x_m"] = grid.line_positions
         self._file["x_m"].attrs["meaning"] = "line positions at z = 0; x = x_m + z_m tan(angle_rad)"
         self._file["z_m"] = grid.range_positions_m
+
+
+def _as_npz(
+    path: Path,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    """Put an NPZ file in the place of an HDF5 file that is whole; a few frames are in memory."""
+    if error is not None:
+        return
+    with (
+        whole_file(path) as part,
+        h5py.File(path) as file,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
+        names: list[str] = []
+        file.visit(names.append)
+        for name in names:
+            if isinstance(file[name], h5py.Dataset):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    _write_array(member, file[name])
+        about = {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+        with archive.open("attributes.npy", "w") as member:
+            np.save(member, np.array(json.dumps(about)))
+
+
+def _write_array(member: IO[bytes], dataset: h5py.Dataset) -> None:
+    about = {
+        "descr": np.lib.format.dtype_to_descr(dataset.dtype),
+        "fortran_order": False,
+        "shape": dataset.shape,
+    }
+    np.lib.format.write_array_header_1_0(member, about)
+    for first in range(0, dataset.shape[0], _ROWS):
+        member.write(dataset[first : first + _ROWS].tobytes())
 
 
 def _figures(counts: Counts) -> dict[str, float | None]:

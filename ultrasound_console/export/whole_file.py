@@ -17,10 +17,21 @@ def whole_file(path: Path) -> Iterator[Path]:
     OSError
         The file cannot be made. It is tried at once: libraries say it less plainly.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = _part(path, os.getpid())
     try:
         part.touch()
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def remove_parts(path: Path, process: int) -> None:
+    """Remove what a process that was killed left of a file, and of one in the place of that."""
+    part = _part(path, process)
+    for left in (part, _part(part, process)):
+        left.unlink(missing_ok=True)
+
+
+def _part(path: Path, process: int) -> Path:
+    return path.with_name(f"{path.name}.{process}.part")

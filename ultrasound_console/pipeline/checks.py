@@ -62,6 +62,11 @@ def check_acquisition(acquisition: Acquisition) -> None:
     for name, value in finite.items():
         if not math.isfinite(value):
             raise PipelineError(f"the {name} is {value:g}")
+    if not acquisition.source_distance_m > 0.0:
+        raise PipelineError(
+            f"the source of the waves is {acquisition.source_distance_m:g} m behind the array: it "
+            "must be a positive number, infinite for plane waves"
+        )
     if acquisition.n_pulses < 2:
         raise PipelineError(f"{acquisition.n_pulses} pulses: a velocity needs at least 2")
     _check_depth_gain(acquisition.depth_gain_db)

@@ -226,8 +226,8 @@ def _without_gain(maps: estimator.DopplerMaps, acquisition: Acquisition) -> esti
 def _undone_gain(grid: ImageGrid, depth_gain_db: tuple[tuple[float, float], ...]) -> Float32:
     """Factor of the power that takes a gain over depth out again: (n_depths, n_lines)."""
     depth_m, gain_db = np.transpose(depth_gain_db)
-    _, z_m = grid.positions_m()
-    return np.asarray(10.0 ** (-0.1 * np.interp(z_m, depth_m, gain_db)), np.float32)
+    undone = 10.0 ** (-0.1 * np.interp(grid.depths_m, depth_m, gain_db))
+    return np.asarray(np.broadcast_to(undone[:, None], grid.shape), np.float32)
 
 
 def _is_alike(previous: DopplerFrame | None, iq: IqFrame, processing: ProcessingSettings) -> bool:
@@ -284,18 +284,16 @@ def _speckle_window(pixel_m: tuple[float, float]) -> tuple[int, int]:
 
 
 def _cycles_per_depth(acquisition: Acquisition) -> NDArray[np.float64]:
-    """Cycles of f0 from one depth sample to the next, there and back: (n_lines,)."""
+    """Cycles of f0 from one depth sample to the next, there and back: (n_lines,).
+
+    Those of the middle of each line, where a diverging wave goes along it more and more.
+    """
     grid = acquisition.colour_grid
-    transmit_rad, receive_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
-    if grid.kind == "polar":
-        # Echoes come back along the scan lines.
-        path = np.cos(grid.line_positions - transmit_rad) + 1.0
-    else:
-        # Along a line, one step down is tan(angle) to the side.
-        across = math.sin(transmit_rad) + math.sin(receive_rad)
-        down = math.cos(transmit_rad) + math.cos(receive_rad)
-        path = np.full(grid.n_lines, down + math.tan(grid.angle_rad) * across)
-    return path * grid.range_step_m / acquisition.wavelength_m
+    rows = np.array([[0.0], [0.5 * (grid.n_depths - 1)], [1.0]])
+    x_m, z_m = grid.positions_m(rows, np.arange(grid.n_lines))
+    across, down = acquisition.beam_direction(x_m[1], z_m[1])
+    step_m = 2.0 * ((x_m[2] - x_m[0]) * across + (z_m[2] - z_m[0]) * down)
+    return np.asarray(step_m / acquisition.wavelength_m)
 
 
 def _remembered(

@@ -148,6 +148,7 @@ def _receive_plan(
         center_frequency_hz=acquisition.center_frequency_hz,
         sampling_frequency_hz=plan.iq_sampling_frequency_hz,
         taper=_BMODE_TAPER if for_bmode else _COLOUR_TAPER,
+        source_distance_m=acquisition.source_distance_m,
     )
     name = "B-mode" if for_bmode else "colour"
     transmits_rad = (for_bmode and acquisition.bmode_angles_rad) or (

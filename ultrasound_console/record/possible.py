@@ -23,6 +23,7 @@ _LIMITS = {
     "frame_interval_s": (0.0, 1e4),
     "transmit_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),
     "receive_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),
+    "source_distance_m": (1e-4, math.inf),
 }
 
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dsp.beamform import transmit_path_m
 from ..frames import Acquisition
 from ..geometry import Probe
 
@@ -23,7 +24,8 @@ def write_probe(file: h5py.File, probe: Probe) -> None:
     """Write the groups that a file has once."""
     group = file.create_group("probe")
     group.create_dataset("name", data=probe.name, dtype=_TEXT)
-    group.create_dataset("type", data="linear", dtype=_TEXT)
+    kind = "linear" if probe.center_of_curvature_m is None else "curved"
+    group.create_dataset("type", data=kind, dtype=_TEXT)
     positions = np.zeros((probe.n_elements, 3), np.float32)
     positions[:, 0], positions[:, 2] = probe.element_x_m, probe.element_z_m
     group["probe_geometry"] = positions
@@ -90,7 +92,7 @@ def write_scan(
     angles_rad: tuple[float, ...],
     intervals_s: NDArray[np.float64] | None,
 ) -> None:
-    """Write the plane waves of a track.
+    """Write the plane or diverging waves of a track.
 
     Parameters
     ----------
@@ -102,8 +104,10 @@ def write_scan(
         From each transmit to the next; None where that is not known.
     """
     probe, speed_m_s = acquisition.probe, acquisition.sound_speed_m_s
-    x_m, angles = np.array(probe.element_x_m), np.array(angles_rad)
-    delays_s = x_m * np.sin(angles)[:, None] / speed_m_s
+    x_m, z_m = np.array(probe.element_x_m), np.array(probe.element_z_m)
+    angles, behind_m = np.array(angles_rad), acquisition.source_distance_m
+    paths_m = [transmit_path_m(x_m, z_m, angle, behind_m) for angle in angles_rad]
+    delays_s = np.array(paths_m) / speed_m_s
     first_s = delays_s.min(axis=1)
     n, n_elements = len(angles), len(x_m)
     values: dict[str, Any] = {
@@ -115,7 +119,8 @@ def write_scan(
         "initial_times": acquisition.start_time_s - first_s,
         "t0_delays": delays_s - first_s[:, None],
         "tx_apodizations": np.ones((n, n_elements)),
-        "focus_distances": np.full(n, np.inf),
+        # Behind the array a focus is negative.
+        "focus_distances": np.full(n, np.inf if np.isinf(behind_m) else -behind_m),
         "transmit_origins": np.zeros((n, 3)),
         "polar_angles": angles,
     }

@@ -450,6 +450,10 @@ class PanelCanvas(QWidget):
         else:
             self.setCursor(shape)
 
+    def forget_cursor(self) -> None:
+        """Mark no place in the body until the pointer moves again."""
+        self._move_cursor(None)
+
     def _move_cursor(self, cursor_m: tuple[float, float] | None) -> None:
         if cursor_m != self._cursor_m:
             self._cursor_m = cursor_m

@@ -92,6 +92,12 @@ VELOCITY_MAPS: dict[str, NDArray[np.uint8]] = {
 }
 """(256, 3) uint8 each: entry 0 is the fastest flow away, entry 255 towards the probe."""
 
+
+def velocity_colours(colour_map: str) -> NDArray[np.uint8]:
+    """Table for pictures of velocity alone; the classic one where a map shows something else."""
+    return VELOCITY_MAPS[SAFE if colour_map == SAFE else CLASSIC]
+
+
 DISTURBED_MAP: NDArray[np.uint8] = _interpolated(_DISTURBED)
 """(256, 3) uint8: the same, of disturbed flow."""
 

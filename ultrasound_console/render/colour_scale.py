@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,11 @@ def fastest_m_s(frame: DopplerFrame) -> float:
         return 0.0
     rank = int(_SHARE * (speed.size - 1))
     return float(np.partition(speed, rank)[rank])
+
+
+def loop_scale_m_s(frames: Iterable[DopplerFrame]) -> float:
+    """Return the scale on which all frames can be seen, for pictures that share one."""
+    return max(round_up(max(frame.nyquist_velocity_m_s, fastest_m_s(frame))) for frame in frames)
 
 
 @dataclass

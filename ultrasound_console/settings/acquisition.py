@@ -19,14 +19,14 @@ LEFTMOST_M, RIGHTMOST_M = -0.04, 0.04
 
 
 def _side(default_m: float, label: str, description: str) -> Any:
-    """Left or right side of the colour box."""
+    """Left or right side of the colour box; in a sector along the face of the array."""
     limits = LEFTMOST_M, RIGHTMOST_M
     return setting(default_m, Range(*limits, 0.0005, "m", label, description, "mm", 1e3))
 
 
 def _edge(label: str, description: str) -> Any:
     """Upper or lower edge of the colour box."""
-    return setting(0.0, Range(0.0, 0.1, 0.0005, "m", label, description, "mm", 1e3))
+    return setting(0.0, Range(0.0, 0.25, 0.0005, "m", label, description, "mm", 1e3))
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,28 @@ class AcquisitionSettings(Group):
     )
     depth_m: float = setting(
         0.045,
-        Range(0.02, 0.06, 0.001, "m", "Depth", "Depth of the picture.", "mm", 1e3),
+        Range(
+            0.02,
+            0.16,
+            0.001,
+            "m",
+            "Depth",
+            "Depth of the picture; a simulated scene may end before.",
+            "mm",
+            1e3,
+        ),
     )
     box_left_m: float = _side(
         LEFTMOST_M,
         "Box left",
-        "Left side of the colour box, at its upper edge; auto is as far as the array reaches. "
-        "The box can be dragged in the picture.",
+        "Left side of the colour box, at its upper edge, or in a sector along the array's face; "
+        "auto is as far as the array reaches. The box can be dragged in the picture.",
     )
     box_right_m: float = _side(
         RIGHTMOST_M,
         "Box right",
-        "Right side of the colour box, at its upper edge; auto is as far as the array reaches.",
+        "Right side of the colour box, at its upper edge, or in a sector along the array's face; "
+        "auto is as far as the array reaches.",
     )
     box_top_m: float = _edge(
         "Box top", "Depth of the upper edge of the colour box; auto is the source's own."

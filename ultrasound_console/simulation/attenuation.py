@@ -87,6 +87,42 @@ class Attenuation:
         )
         return np.asarray(there * back, np.float32)
 
+    def along_lines(
+        self, apex_m: tuple[float, float], frequency_hz: float
+    ) -> tuple[Float32, Array]:
+        """Amplitude that is left of echoes there and back along the lines of a sector.
+
+        Parameters
+        ----------
+        apex_m : tuple of float
+            (x, z) where its lines meet; the array's face is as far from there as the origin is.
+        frequency_hz : float
+
+        Returns
+        -------
+        gains : (n_depths, n_columns) float32
+            On this map's points.
+        depth_m : (n_depths, n_columns) float64
+            Of these points below the array's face, 0 behind it.
+        """
+        n_columns = self.db_per_m_hz.shape[1]
+        face_m = math.hypot(*apex_m)
+        across_m = self.left_m + STEP_M * np.arange(n_columns) - apex_m[0]
+        down_m = self.depths_m[:, None] - apex_m[1]
+        depth_m = np.maximum(np.hypot(across_m, down_m) - face_m, 0.0)
+        turn = np.arctan2(across_m, down_m)
+        turns, step_rad = np.linspace(turn.min(), turn.max(), n_columns, retstep=True)
+        rows = np.arange(math.ceil(depth_m.max() / STEP_M) + 1)[:, None]
+        away_m = face_m + STEP_M * rows
+        along = _looked_up(
+            self.db_per_m_hz,
+            (apex_m[1] + away_m * np.cos(turns)) / STEP_M,
+            (apex_m[0] - self.left_m + away_m * np.sin(turns)) / STEP_M,
+        )
+        summed = STEP_M * (np.cumsum(along, axis=0) - 0.5 * (along + along[:1]))
+        way = _looked_up(summed, depth_m / STEP_M, (turn - turns[0]) / step_rad)
+        return np.asarray(np.exp(-2.0 * NEPER_PER_DB * frequency_hz * way), np.float32), depth_m
+
 
 def _looked_up(values: Array, row: Array, column: Array) -> Array:
     at = np.broadcast_arrays(row, column)

@@ -24,6 +24,11 @@ Int32 = NDArray[np.int32]
 # Room at both ends of a row, for the longest pulse.
 MARGIN = 64
 
+LEVEL_DEPTH_M = 20e-3
+"""Depth at which levels are stated."""
+# One minus the cosine of the largest angle from which an element hears anything.
+_ASIDE = 0.9
+
 _ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 _ZERO = np.float32(0.0)
@@ -212,6 +217,88 @@ def add_echoes(
                 place = begin + at[e]
                 if 0 <= place - e * row <= last:
                     _add_pulse(rf, place, table, pulse + first[e], strength[e], n_samples)
+
+
+@compiled
+def add_sector_echoes(
+    x_m: Array,
+    z_m: Array,
+    amplitude: Array,
+    elements: Array,
+    source: Array,
+    cone: Array,
+    wavelength_m: float,
+    samples_per_m: float,
+    start: float,
+    loss_per_m: float,
+    power: Float32,
+    gains: Float32,
+    gains_x_m: float,
+    gains_step_m: float,
+    table: Float32,
+    depth_step_m: float,
+    n_depths: int,
+    n_samples: int,
+    row: int,
+    rf: Float32,
+) -> None:
+    """Add the echoes of a diverging wave at the elements of any array, as :func:`add_echoes` does.
+
+    ``elements`` has x, z, and the direction (x, z) that they face; ``source`` has x, z and the
+    distance from the origin; the wave fills ``cone``, between two angles.
+    """
+    n_elements = elements.shape[1]
+    away = np.empty(n_elements)
+    facing = np.empty(n_elements)
+    at = np.empty(n_elements, np.int32)
+    first = np.empty(n_elements, np.int32)
+    strength = np.empty(n_elements, np.float32)
+    last = row - MARGIN
+    begin = np.int32(MARGIN - n_samples // 2 + 1)
+    eighth = 0.125 * loss_per_m
+    for s in range(x_m.size):
+        across, down = x_m[s] - source[0], z_m[s] - source[1]
+        far = math.sqrt(across * across + down * down)
+        turn = math.atan2(across, down)
+        sent = far - source[2]
+        if sent <= 0.0:
+            continue
+        edge = min(turn - cone[0], cone[1] - turn) * far
+        inside = min(max(0.5 + 0.5 * edge / math.sqrt(wavelength_m * sent), 0.0), 1.0)
+        if inside == 0.0:
+            continue
+        nearest = math.inf
+        for e in range(n_elements):
+            dx, dz = x_m[s] - elements[0, e], z_m[s] - elements[1, e]
+            away[e] = math.sqrt(dx * dx + dz * dz)
+            facing[e] = dx * elements[2, e] + dz * elements[3, e]
+            nearest = min(nearest, away[e])
+        if (sent + nearest) * samples_per_m - start > last:
+            continue
+        # The wave grows weaker as it spreads; at LEVEL_DEPTH_M it is as strong as a plane one.
+        weight = amplitude[s] * inside * inside * (3.0 - 2.0 * inside)
+        weight *= math.sqrt((source[2] + LEVEL_DEPTH_M) / far)
+        weight *= _through(gains, gains_x_m, gains_step_m, x_m[s], z_m[s])
+        depth = min(int(0.5 * (sent + nearest) / depth_step_m), n_depths - 1)
+        pulse = depth * PHASES * n_samples
+        sent_samples = sent * samples_per_m - start
+        for e in range(n_elements):
+            u = 1.0 - facing[e] / away[e]
+            gain = ((power[6] * u + power[5]) * u + power[4]) * u + power[3]
+            gain = ((gain * u + power[2]) * u + power[1]) * u + power[0]
+            left = max(1.0 - eighth * (away[e] - nearest), 0.0)
+            left *= left
+            left *= left
+            left *= left
+            hears = 1.0 if u < _ASIDE else 0.0
+            near = math.sqrt(max(facing[e], 1e-9))
+            strength[e] = np.float32(hears * weight * gain * left / near)
+            phases = np.int32((sent_samples + away[e] * samples_per_m) * PHASES + 0.5)
+            at[e] = (phases >> _PHASE_BITS) + begin
+            first[e] = (phases & _PHASE_MASK) * n_samples
+        for e in range(n_elements):
+            if 0 <= at[e] <= last and strength[e] != 0.0:
+                _add_pulse(rf, at[e] + e * row, table, pulse + first[e], strength[e], n_samples)
 
 
 @compiled

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import spline_filter
 
-from ..geometry import ImageGrid, plane_wave_velocity_m_s
+from ..geometry import ImageGrid, beam_direction
 from .kernels_numba import carry_points, sample_spline
 from .stream import Stream
 from .vessels import Lumen
@@ -219,6 +219,7 @@ class Truth:
     time_s: float
     transmit_rad: float
     receive_rad: float
+    source_distance_m: float = math.inf
     _sampled: dict[ImageGrid, Planes] = field(default_factory=dict, init=False, repr=False)
 
     def on(self, grid: ImageGrid) -> Planes:
@@ -228,8 +229,14 @@ class Truth:
         """
         if grid not in self._sampled:
             vx, vz, inside = self.flow.on(grid, self.time_s)
-            projected = plane_wave_velocity_m_s(vx, vz, self.transmit_rad, self.receive_rad)
-            truth = projected.astype(np.float32)
+            across, down = beam_direction(
+                grid,
+                *grid.positions_m(),
+                self.transmit_rad,
+                self.receive_rad,
+                source_distance_m=self.source_distance_m,
+            )
+            truth = (-(across * vx + down * vz)).astype(np.float32)
             truth.setflags(write=False)
             self._sampled[grid] = truth, inside
         return self._sampled[grid]

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..colour_box import ColourBox
 from ..declared import Range
+from ..dsp.beamform import transmit_path_m
 from ..frames import Acquisition
-from ..geometry import ImageGrid, Probe
+from ..geometry import ImageGrid, Probe, picture_outline
 from ..settings import SPECS, AcquisitionSettings
 from .probes import load_probe
 from .pulse import Pulse
@@ -64,15 +65,20 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     if n_pulses < _MIN_ENSEMBLE:
         notes.append(f"uses {_MIN_ENSEMBLE} pulses: an ensemble needs at least that many")
         n_pulses = _MIN_ENSEMBLE
-    bmode_grid = _bmode_grid(probe, settings.depth_m)
-    own_box = _own_box(scene, settings)
+    depth_m = min(settings.depth_m, scene.depth_m)
+    if depth_m < settings.depth_m:
+        notes.append(f"depth limited to {1e3 * depth_m:.0f} mm: the scene ends there")
+    behind_m = source_distance_m(probe)
+    bmode_grid = _bmode_grid(probe, depth_m)
+    # The waves of a sector go along its lines.
+    steering_rad = settings.steering_rad if math.isinf(behind_m) else 0.0
+    own_box = _own_box(scene, bmode_grid, steering_rad)
     wanted_box = own_box.as_set(settings)
     box = wanted_box.inside(bmode_grid)
     colour_grid = _colour_grid(box)
     if note := box.limits_note(wanted_box):
         notes.append(note)
     waves = _bmode_waves(bmode_grid)
-    steering_rad = settings.steering_rad
     window, path_s = _window(probe, pulse, ((colour_grid, steering_rad, steering_rad), *waves))
     interval_min_s = path_s + _OVERHEAD_S
     max_prf_hz = 1.0 / interval_min_s
@@ -80,7 +86,7 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     if prf_hz < settings.prf_hz:
         notes.append(
             f"PRF limited to {prf_hz / 1e3:.1f} kHz: echoes take {1e6 * path_s:.0f} µs "
-            f"from {1e3 * settings.depth_m:.0f} mm depth"
+            f"from {1e3 * depth_m:.0f} mm depth"
         )
     bmode_s = _window(probe, pulse, waves)[1] + _OVERHEAD_S
     busy_s = n_pulses / prf_hz + len(BMODE_ANGLES_RAD) * bmode_s
@@ -113,11 +119,35 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
         colour_grid=colour_grid,
         bmode_grid=bmode_grid,
         n_cycles=float(settings.n_cycles),
-        depth_gain_db=_depth_gain_db(probe, pulse, settings.depth_m),
+        depth_gain_db=_depth_gain_db(probe, pulse, depth_m),
         heart_cycle_s=heart.period_s,
         peak_systole_s=float(time_s[np.argmax(np.abs(heart(time_s)))]),
+        source_distance_m=behind_m,
         notes=tuple(notes),
     )
+
+
+def source_distance_m(probe: Probe) -> float:
+    """Choose from where behind a probe its waves diverge; infinite for plane waves.
+
+    A convex array fires all elements at once. A phased one sends from half of its width behind,
+    which fills a sector of 90 degrees.
+    """
+    center_m = probe.center_of_curvature_m
+    if center_m is not None:
+        return math.hypot(*center_m)
+    return probe.element_x_m[-1] if probe.is_phased else math.inf
+
+
+def shows_sector(probe: str) -> bool:
+    """Whether a probe, by name, has waves that diverge, and so sees a sector.
+
+    Raises
+    ------
+    AssetError
+        The probe's file cannot be used.
+    """
+    return math.isfinite(source_distance_m(load_probe(probe)))
 
 
 def acquired_pulse(acquisition: Acquisition) -> Pulse:
@@ -138,7 +168,7 @@ def widest_window(acquisition: Acquisition) -> Window:
     spec = SPECS["steering_rad"]
     assert isinstance(spec, Range)
     grid = acquisition.bmode_grid
-    ends_rad = (spec.low, spec.high)
+    ends_rad = (0.0,) if grid.kind == "polar" else (spec.low, spec.high)
     colour = [
         (grid, end_rad, receive_rad) for end_rad in ends_rad for receive_rad in (0.0, end_rad)
     ]
@@ -150,8 +180,10 @@ def over_all_boxes(acquisition: Acquisition) -> Acquisition:
     """Record enough for any colour box of this steering in the place of the present one."""
     steering_rad = acquisition.transmit_angle_rad
     picture = acquisition.bmode_grid
-    box = ColourBox(-math.inf, math.inf, *picture.range_m, steering_rad).inside(picture)
-    wide = replace(acquisition, colour_grid=_colour_grid(box))
+    box = replace(
+        ColourBox.of(picture), left_m=-math.inf, right_m=math.inf, steering_rad=steering_rad
+    )
+    wide = replace(acquisition, colour_grid=_colour_grid(box.inside(picture)))
     return replace(wide, start_time_s=record_window(wide).start_s)
 
 
@@ -201,30 +233,31 @@ def _depth_gain_db(probe: Probe, pulse: Pulse, depth_m: float) -> tuple[tuple[fl
     """Sample the receiver's gain over depth."""
     depths_m = np.linspace(0.0, depth_m, _GAIN_POINTS)
     rate_hz = SOUND_SPEED_M_S / (2.0 * depths_m[1])
-    receiver = Receiver(probe, Window(0.0, _GAIN_POINTS, rate_hz), pulse, SOUND_SPEED_M_S, depth_m)
+    window = Window(0.0, _GAIN_POINTS, rate_hz)
+    behind_m = source_distance_m(probe)
+    receiver = Receiver(probe, window, pulse, SOUND_SPEED_M_S, depth_m, behind_m)
     gain_db = 20.0 * np.log10(receiver.depth_gain(receiver.window))
     return tuple(zip(depths_m.tolist(), gain_db.tolist(), strict=True))
 
 
-def _half_width_m(probe: Probe) -> float:
-    return 0.5 * probe.pitch_m * (probe.n_elements - 1)
-
-
 def _bmode_grid(probe: Probe, depth_m: float) -> ImageGrid:
     n_depths, n_lines = _BMODE_SHAPE
-    half_m = _half_width_m(probe)
-    return ImageGrid("parallel", n_depths, n_lines, (-half_m, half_m), (_BMODE_TOP_M, depth_m))
+    behind_m = source_distance_m(probe)
+    outline = picture_outline(probe, (_BMODE_TOP_M, depth_m), source_distance_m=behind_m)
+    return replace(outline, n_depths=n_depths, n_lines=n_lines)
 
 
 def _bmode_waves(grid: ImageGrid) -> tuple[_Wave, ...]:
     return tuple((grid, angle_rad, 0.0) for angle_rad in BMODE_ANGLES_RAD)
 
 
-def _own_box(scene: Scene, settings: AcquisitionSettings) -> ColourBox:
-    """Find the box over the vessels that the steered wave and the array cover."""
-    top_m = min(scene.colour_range_m[0], settings.depth_m - 8e-3)
-    bottom_m = min(scene.colour_range_m[1], settings.depth_m - 0.5e-3)
-    return ColourBox(-math.inf, math.inf, top_m, bottom_m, settings.steering_rad)
+def _own_box(scene: Scene, picture: ImageGrid, steering_rad: float) -> ColourBox:
+    """Find the box over the vessels that the waves and the array cover."""
+    whole = ColourBox.of(picture)
+    top_m = min(scene.colour_range_m[0], whole.bottom_m - 8e-3)
+    bottom_m = min(scene.colour_range_m[1], whole.bottom_m - 0.5e-3)
+    sides_m = -math.inf, math.inf
+    return ColourBox(*sides_m, top_m, bottom_m, steering_rad, apex_m=whole.apex_m)
 
 
 def _colour_grid(box: ColourBox) -> ImageGrid:
@@ -235,16 +268,17 @@ def _colour_grid(box: ColourBox) -> ImageGrid:
 def _window(probe: Probe, pulse: Pulse, waves: tuple[_Wave, ...]) -> tuple[Window, float]:
     """Find what has to be recorded for pictures, and the longest time of flight."""
     first_s, last_s = math.inf, -math.inf
-    element_x_m = np.asarray(probe.element_x_m)
+    element_x_m, element_z_m = np.asarray(probe.element_x_m), np.asarray(probe.element_z_m)
     for grid, transmit_rad, receive_rad in waves:
         for row in (0, grid.n_depths - 1):
             x_m, z_m = (
                 corner[:, None] for corner in grid.positions_m(row, np.arange(grid.n_lines))
             )
-            away_m = element_x_m - x_m
-            used = np.abs(away_m + z_m * math.tan(receive_rad)) <= _APERTURE_PER_DEPTH * z_m
-            path_m = x_m * math.sin(transmit_rad) + z_m * math.cos(transmit_rad)
-            time_s = (path_m + np.hypot(away_m, z_m))[used] / SOUND_SPEED_M_S
+            away_m, depth_m = element_x_m - x_m, z_m - element_z_m
+            along = grid.line_positions[:, None] if grid.kind == "polar" else receive_rad
+            used = np.abs(away_m + depth_m * np.tan(along)) <= _APERTURE_PER_DEPTH * depth_m
+            path_m = transmit_path_m(x_m, z_m, transmit_rad, source_distance_m(probe))
+            time_s = (path_m + np.hypot(away_m, depth_m))[used] / SOUND_SPEED_M_S
             first_s, last_s = min(first_s, time_s.min()), max(last_s, time_s.max())
     rate_hz = pulse.sampling_frequency_hz
     half_pulse_s = 0.5 * pulse.n_samples / rate_hz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "fractional_bandwidth": (0.05, 1.5),
     "converter_bits": (8, 16),
 }
+# Only of convex arrays.
+_OPTIONAL: dict[str, tuple[float, float]] = {"radius_mm": (5.0, 500.0)}
 _WHOLE = ("n_elements", "converter_bits")
 _TEXTS = ("name", "facts")
 
@@ -39,12 +41,12 @@ def load_probe(name: str) -> Probe:
 
 
 def read_probe(path: Path) -> Probe:
-    """Read the file of a linear array.
+    """Read the file of an array.
 
     A JSON object with ``name``, ``n_elements``, ``pitch_mm``, ``element_width_mm``,
     ``element_height_mm``, ``elevation_focus_mm``, ``center_frequency_mhz``,
     ``fractional_bandwidth`` (pulse-echo, -6 dB), ``converter_bits``, and ``facts``: where the
-    figures come from.
+    figures come from. A convex array has a ``radius_mm`` too, and its pitch is along the arc.
 
     Raises
     ------
@@ -57,17 +59,23 @@ def read_probe(path: Path) -> Probe:
         raise AssetError(f"{path.name}: {error}; it should be a JSON object") from error
     if not isinstance(data, dict):
         raise AssetError(f"{path.name}: it should be a JSON object, as the other probes are")
-    for field in sorted(data.keys() - _LIMITS.keys() - set(_TEXTS)):
+    limits = _LIMITS | {field: _OPTIONAL[field] for field in _OPTIONAL if field in data}
+    for field in sorted(data.keys() - limits.keys() - set(_TEXTS)):
         raise AssetError(f"{path.name}: unknown field {field!r}; take it out")
     for field in _TEXTS:
         if not isinstance(data.get(field), str) or not data[field].strip():
             raise AssetError(f"{path.name}: field {field!r} should be a text")
-    value = {field: _number(path, data, field) for field in _LIMITS}
-    return Probe.linear(
+    value = {field: _number(path, data, field, limits[field]) for field in limits}
+    make = (
+        partial(Probe.curved, radius_m=1e-3 * value["radius_mm"])
+        if "radius_mm" in value
+        else (Probe.linear)
+    )
+    return make(
         data["name"],
         int(value["n_elements"]),
         1e-3 * value["pitch_mm"],
-        1e6 * value["center_frequency_mhz"],
+        center_frequency_hz=1e6 * value["center_frequency_mhz"],
         element_width_m=1e-3 * value["element_width_mm"],
         fractional_bandwidth=value["fractional_bandwidth"],
         element_height_m=1e-3 * value["element_height_mm"],
@@ -76,8 +84,8 @@ def read_probe(path: Path) -> Probe:
     )
 
 
-def _number(path: Path, data: dict[str, Any], field: str) -> float:
-    low, high = _LIMITS[field]
+def _number(path: Path, data: dict[str, Any], field: str, limits: tuple[float, float]) -> float:
+    low, high = limits
     kind = "a whole number" if field in _WHOLE else "a number"
     wanted = f"give {kind} from {low:g} to {high:g}"
     if field not in data:

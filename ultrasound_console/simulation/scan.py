@@ -16,7 +16,7 @@ from .plan import SOUND_SPEED_M_S, acquired_pulse, bmode_interval_s, record_wind
 from .scenes import Scene
 from .section import NOISE_STOCK, Angles, Section
 from .synthesis import Receiver, Window
-from .tissue import MAX_DEPTH_M, Scatterers, draw_tissue, speckle_strength
+from .tissue import BEYOND_M, Scatterers, draw_tissue, speckle_strength
 
 Array = NDArray[np.float64]
 _Stopped = Callable[[], bool]
@@ -79,7 +79,7 @@ class Scan:
         self._attenuation = Attenuation.sampled(
             lambda x_m, z_m: scene.tissue.attenuation_db_per_m_hz(self._flow, x_m, z_m),
             self._flow.edge_m,
-            MAX_DEPTH_M,
+            scene.depth_m + BEYOND_M,
         )
         rng = np.random.default_rng((scene.seed, 2))
         self._noise = rng.standard_normal(NOISE_STOCK, np.float32)
@@ -133,7 +133,8 @@ class Scan:
             return None
         begin = section.receiver.window.offset(window)
         bmode = np.ascontiguousarray(block.data[..., begin : begin + window.n_samples])
-        return ScanFrame(colour, bmode, Truth(self._flow, float(times_s.mean()), *angles_rad))
+        middle_s, behind_m = float(times_s.mean()), acquisition.source_distance_m
+        return ScanFrame(colour, bmode, Truth(self._flow, middle_s, *angles_rad, behind_m))
 
     def _prepared(self, acquisition: Acquisition) -> Section:
         """Tissue under the receiver of an acquisition; drops what was made for others."""
@@ -143,12 +144,15 @@ class Scan:
             widest_window(acquisition),
             acquired_pulse(acquisition),
             acquisition.sound_speed_m_s,
-            acquisition.bmode_grid.range_m[1],
+            float(acquisition.bmode_grid.depths_m[-1]),
+            acquisition.source_distance_m,
         )
         if self._tissue is None or self._tissue[0] != probe:
             density = scatterer_density_per_m2(probe)
             scene = self.scene
-            self._tissue = probe, draw_tissue(scene.tissue, self._flow, density, scene.seed)
+            depth_m = scene.depth_m + BEYOND_M
+            tissue = draw_tissue(scene.tissue, self._flow, density, depth_m, scene.seed)
+            self._tissue = probe, tissue
         if self._section is None or self._section.receiver != receiver:
             self._section = Section(
                 receiver,

@@ -8,12 +8,13 @@ from functools import lru_cache
 
 from .flow import Flow
 from .stream import Blood, ClosedForm, Solved
-from .tissue import GROIN, GROIN_WITH_PLAQUE, NECK, PLAIN, Tissue
+from .tissue import BELLY, GROIN, GROIN_WITH_PLAQUE, NECK, PLAIN, Tissue
 from .vessels import Bifurcation, Channel, Disc, Wall, straight_walls
-from .waveform import CAROTID, EXTERNAL_CAROTID, FEMORAL, PRESSURE, VENOUS, Waveform
+from .waveform import AORTIC, CAROTID, EXTERNAL_CAROTID, FEMORAL, PRESSURE, VENOUS, Waveform
 
 # Blood and tissue are simulated a little beyond the sides of the picture.
 EDGE_M = 21e-3
+_AORTA_SPACING_M = 3e-4
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,14 @@ class Scene:
     lesson : str
         What it shows about aliasing, in a sentence.
     seed : int
+    edge_m : float
+        Blood and tissue are there for abs(x) up to this.
+    depth_m : float
+        Depth of the deepest picture.
+    probe : str
+        Probe that it begins with, where the one in use looks at things of another size.
+    start_depth_m : float
+        Depth of the picture that it then begins with.
     """
 
     name: str
@@ -58,6 +67,10 @@ class Scene:
     about: str = ""
     lesson: str = ""
     seed: int = 1
+    edge_m: float = EDGE_M
+    depth_m: float = 0.06
+    probe: str = "l7-4"
+    start_depth_m: float = 0.045
 
     @property
     def period_s(self) -> float:
@@ -80,8 +93,8 @@ class Scene:
 def _flow(scene: Scene) -> Flow:
     return Flow(
         tuple(blood.lumen for blood in scene.vessels),
-        tuple(blood.stream(EDGE_M) for blood in scene.vessels),
-        edge_m=EDGE_M,
+        tuple(blood.stream(scene.edge_m) for blood in scene.vessels),
+        edge_m=scene.edge_m,
     )
 
 
@@ -176,6 +189,14 @@ _VEIN = _between(
     ((-26, 23.9), (-18, 24.6), (-9, 25.6), (0, 26.6), (9, 27.4), (18, 28.0), (26, 28.4)),
 )
 
+# The aorta along its length, as it comes up towards the navel, and narrows a little.
+_AORTA = _between(
+    ((-92, 66.0), (-70, 63.0), (-45, 59.3), (-20, 56.2), (5, 54.2), (30, 53.4), (55, 53.2),
+     (75, 53.4), (92, 53.8)),
+    ((-92, 84.5), (-70, 81.5), (-45, 77.6), (-20, 74.2), (5, 71.6), (30, 70.0), (55, 69.2),
+     (75, 69.0), (92, 69.2)),
+)  # fmt: skip
+
 _ALL = (
     Scene(
         "femoral-bifurcation",
@@ -261,6 +282,27 @@ _ALL = (
         steering_rad=0.0,
         about="Disc that turns: a velocity that rises along x only",
         lesson="A velocity known everywhere: folds are upright stripes.",
+    ),
+    Scene(
+        "abdominal-aorta",
+        (
+            ClosedForm(
+                _AORTA, AORTIC, peak_speed_m_s=0.95, wall_lead_s=0.03, spacing_m=_AORTA_SPACING_M
+            ),
+        ),
+        BELLY,
+        blood_db=-34.0,
+        noise_db=-80.0,
+        colour_range_m=(40e-3, 95e-3),
+        steering_rad=0.0,
+        prf_hz=2500.0,
+        about="Aorta behind the liver, seen by a convex array",
+        lesson="One flow, both colours: the beams of a sector turn from against to along it.",
+        seed=8,
+        edge_m=84e-3,
+        depth_m=0.11,
+        probe="c5-2",
+        start_depth_m=0.1,
     ),
 )
 SCENES: dict[str, Scene] = {scene.name: scene for scene in _ALL}

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attenuation import Attenuation
-from .synthesis import LEVEL_DEPTH_M, Float32, Gains, Receiver, Window
+from .echoes_numba import LEVEL_DEPTH_M
+from .synthesis import Float32, Gains, Receiver, Window
 from .tissue import LEVEL_DENSITY_PER_M2, PULSATION_M, Scatterers
 
 Array = NDArray[np.float64]
@@ -92,9 +93,14 @@ class Section:
         """Look up what tissue leaves of echoes."""
         if angles_rad not in self._gains:
             receiver, attenuation = self.receiver, self._attenuation
-            values = attenuation.gains(*angles_rad, receiver.pulse.center_frequency_hz)
-            depth_m = np.maximum(attenuation.depths_m, 0.05 * LEVEL_DEPTH_M)
-            focus = receiver.elevation_gain(depth_m)[:, None].astype(np.float32)
+            frequency_hz = receiver.pulse.center_frequency_hz
+            if receiver.apex_m is None:
+                values = attenuation.gains(*angles_rad, frequency_hz)
+                depth_m = attenuation.depths_m[:, None]
+            else:
+                values, depth_m = attenuation.along_lines(receiver.apex_m, frequency_hz)
+            depth_m = np.maximum(depth_m, 0.05 * LEVEL_DEPTH_M)
+            focus = receiver.elevation_gain(depth_m).astype(np.float32)
             self._gains[angles_rad] = Gains(values * focus, attenuation.left_m)
         return self._gains[angles_rad]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from ..dsp.arrays import aligned_zeros
 from ..geometry import Probe
 from .attenuation import NEPER_PER_DB, STEP_M
-from .echoes_numba import MARGIN, add_echoes, convert
+from .echoes_numba import LEVEL_DEPTH_M, MARGIN, add_echoes, add_sector_echoes, convert
 from .pulse import DEPTH_STEP_M, Pulse, pulse_tables
 
 Array = NDArray[np.float64]
@@ -26,8 +27,6 @@ Float32 = NDArray[np.float32]
 
 _DIRECTIVITY_TERMS = 7
 _CACHE_LINE = 16
-# Depth at which levels are stated.
-LEVEL_DEPTH_M = 20e-3
 # Echoes from nearer than this come with the same gain.
 _NEAREST_M = 4e-3
 _MAX_GAIN_DB = 40.0
@@ -108,13 +107,15 @@ class Receiver:
     Attributes
     ----------
     probe : Probe
-        A flat array at z = 0.
+        A flat array at z = 0, or any array with waves that diverge.
     window : Window
         At the pulse's sampling frequency.
     pulse : Pulse
     sound_speed_m_s : float
     depth_m : float
         Deepest scatterer that is told from shallower ones by its spectrum.
+    source_distance_m : float
+        How far behind the array's centre waves come from; infinite for plane waves.
     """
 
     probe: Probe
@@ -122,6 +123,14 @@ class Receiver:
     pulse: Pulse
     sound_speed_m_s: float
     depth_m: float = 0.06
+    source_distance_m: float = math.inf
+
+    @property
+    def apex_m(self) -> tuple[float, float] | None:
+        """(x, z) where the lines of its picture meet; None where waves are plane."""
+        if math.isinf(self.source_distance_m):
+            return None
+        return self.probe.center_of_curvature_m or (0.0, 0.0)
 
     @property
     def wavelength_m(self) -> float:
@@ -152,7 +161,7 @@ class Receiver:
         *,
         gains: Gains = NO_LOSS,
     ) -> None:
-        """Add the echoes of a plane wave from scatterers at z > 0, best sorted by depth.
+        """Add the echoes of a wave from scatterers in front of the array, best sorted by depth.
 
         Parameters
         ----------
@@ -167,14 +176,7 @@ class Receiver:
         rate_hz = self.window.sampling_frequency_hz
         probe = self.probe
         tables = pulse_tables(self.pulse, self.depth_m)
-        add_echoes(
-            x_m,
-            z_m,
-            amplitude,
-            np.asarray(probe.element_x_m, np.float32),
-            math.sin(angle_rad),
-            math.cos(angle_rad),
-            probe.pitch_m * probe.n_elements,
+        rest: tuple[Any, ...] = (
             self.wavelength_m,
             rate_hz / self.sound_speed_m_s,
             self.window.start_s * rate_hz,
@@ -190,6 +192,32 @@ class Receiver:
             self.window.row,
             buffer,
         )
+        if self.apex_m is not None:
+            add_sector_echoes(x_m, z_m, amplitude, *self._cone(angle_rad), *rest)
+            return
+        add_echoes(
+            x_m,
+            z_m,
+            amplitude,
+            np.asarray(probe.element_x_m, np.float32),
+            math.sin(angle_rad),
+            math.cos(angle_rad),
+            probe.pitch_m * probe.n_elements,
+            *rest,
+        )
+
+    def _cone(self, angle_rad: float) -> tuple[Array, Array, Array]:
+        """Elements, source and limits of a diverging wave, as ``add_sector_echoes`` takes them."""
+        x_m, z_m = np.array(self.probe.element_x_m), np.array(self.probe.element_z_m)
+        turn = np.zeros_like(x_m)
+        center_m = self.probe.center_of_curvature_m
+        if center_m is not None:
+            turn = np.arctan2(x_m - center_m[0], z_m - center_m[1])
+        behind_m = self.source_distance_m
+        source = np.array([-behind_m * math.sin(angle_rad), -behind_m * math.cos(angle_rad)])
+        seen = np.arctan2(x_m - source[0], z_m - source[1])
+        elements = np.stack([x_m, z_m, np.sin(turn), np.cos(turn)])
+        return elements, np.append(source, behind_m), np.array([seen.min(), seen.max()])
 
     def elevation_gain(self, depth_m: Array) -> Array:
         """Strength of speckle along depth by the width of the beam across the picture.
@@ -216,6 +244,8 @@ class Receiver:
         depth_m = np.maximum(0.5 * self.sound_speed_m_s * (window.start_s + sample), _NEAREST_M)
         echo = np.exp(-2.0 * self.loss_per_m * depth_m) / np.sqrt(depth_m)
         echo *= self.elevation_gain(depth_m)
+        if math.isfinite(self.source_distance_m):
+            echo /= np.sqrt(self.source_distance_m + depth_m)
         # The tables are relative to f0, and of a deep echo the lower part of the band is left.
         energy = np.sum(pulse_tables(self.pulse, self.depth_m)[:, 0].astype(float) ** 2, axis=-1)
         middle_m = DEPTH_STEP_M * (np.arange(energy.size) + 0.5)

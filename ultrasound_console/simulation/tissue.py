@@ -19,7 +19,8 @@ from .pulse import TISSUE_DB_CM_MHZ
 
 Array = NDArray[np.float64]
 
-MAX_DEPTH_M = 62e-3
+BEYOND_M = 2e-3
+"""Tissue goes on so far below the deepest picture."""
 # Whole blood, and calcium or bone (F. A. Duck, Physical Properties of Tissue, 1990).
 BLOOD_DB_CM_MHZ = 0.15
 CALCIUM_DB_CM_MHZ = 15.0
@@ -184,6 +185,25 @@ NECK = Tissue(
 )
 
 
+# Skin, fat, the muscles of the belly, the liver's fine grain, and what lies before the spine, whose
+# vertebrae reflect and shadow.
+BELLY = Tissue(
+    layers=(
+        Layer(0.0, level_db=-4.0, texture_db=1.5, grain_m=(6e-3, 0.8e-3)),
+        Layer(2.5e-3, 0.0, -16.0, 3.0, (9e-3, 2.0e-3), 0.0, 15.0, -8.0),
+        Layer(12e-3, 0.02, -14.0, 2.5, (18e-3, 1.2e-3), 0.0, 14.0, 0.0),
+        Layer(20e-3, 0.02, -9.0, 2.0, (2.5e-3, 2.0e-3), 0.0, 4.0, 2.0),
+        Layer(47e-3, -0.12, -11.0, 3.0, (7e-3, 2.5e-3), math.radians(-5.0), 10.0, -2.0),
+        Layer(73e-3, -0.05, -16.0, 3.0, (14e-3, 2.0e-3), math.radians(-3.0), 12.0, 0.0),
+    ),
+    has_walls=True,
+    inclusions=tuple(
+        Inclusion((x_m, z_m), (13e-3, 3e-3), math.radians(-3.0), level_db=12.0)
+        for x_m, z_m in ((-50e-3, 87e-3), (-17e-3, 84e-3), (16e-3, 83e-3), (49e-3, 82e-3))
+    ),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Scatterers:
     """Points and their strengths, sorted by depth.
@@ -239,8 +259,10 @@ def speckle_strength(density_per_m2: float) -> float:
     return math.sqrt(LEVEL_DENSITY_PER_M2 / density_per_m2)
 
 
-def draw_tissue(tissue: Tissue, flow: Flow, density_per_m2: float, seed: int) -> Scatterers:
-    """Draw all tissue down to :data:`MAX_DEPTH_M`; the same for the same seed.
+def draw_tissue(
+    tissue: Tissue, flow: Flow, density_per_m2: float, depth_m: float, seed: int
+) -> Scatterers:
+    """Draw all tissue down to a depth; the same for the same seed.
 
     Parameters
     ----------
@@ -249,12 +271,13 @@ def draw_tissue(tissue: Tissue, flow: Flow, density_per_m2: float, seed: int) ->
         Where the blood is.
     density_per_m2 : float
         Scatterers per square metre of the picture.
+    depth_m : float
     seed : int
     """
     rng = np.random.default_rng((seed, 1))
     edge_m = flow.edge_m
-    n = round(density_per_m2 * 2.0 * edge_m * MAX_DEPTH_M)
-    x_m, z_m = rng.uniform(-edge_m, edge_m, n), rng.uniform(0.0, MAX_DEPTH_M, n)
+    n = round(density_per_m2 * 2.0 * edge_m * depth_m)
+    x_m, z_m = rng.uniform(-edge_m, edge_m, n), rng.uniform(0.0, depth_m, n)
     strength = speckle_strength(density_per_m2) * rng.standard_normal(n)
     parts = [(x_m, z_m, strength * _gain(_level_db(tissue, flow, x_m, z_m, rng)))]
     along_m = np.arange(-edge_m, edge_m, _SHEET_SPACING_M)

@@ -79,6 +79,14 @@ EXTERNAL_CAROTID = Waveform(
            (0.16, 0.43, 0.050)),
 )  # fmt: skip
 
+# The aorta in the belly: a steep systole, a short reversal, little flow in diastole. After J. E.
+# Moore Jr. et al., J. Biomech. 25, 1992, above the kidneys.
+AORTIC = Waveform(
+    period_s=0.9,
+    steady=0.10,
+    bumps=((0.90, 0.15, 0.052), (0.12, 0.26, 0.050), (-0.18, 0.38, 0.045), (0.06, 0.55, 0.090)),
+)
+
 # A femoral vein over one breath and four beats: breathing in presses on the veins of the belly and
 # holds the flow back (R. Willeput et al., J. Appl. Physiol. 57, 1984); the heart shows a little.
 VENOUS = Waveform(

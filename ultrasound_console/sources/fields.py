@@ -53,7 +53,7 @@ def display_name(path: Path) -> str:
 def refusal(file: str, field: str, problem: str, advice: str) -> SourceError:
     """Make the one line that says what is wrong with a file and what to do."""
     where = f"{file}: {field}" if field else file
-    return SourceError(f"{where}: {problem}; {advice}")
+    return SourceError(printable(f"{where}: {problem}; {advice}"))
 
 
 @contextmanager

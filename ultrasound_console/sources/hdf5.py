@@ -24,6 +24,8 @@ from .fields import (
     refusal,
 )
 
+# MATLAB 7.3 stores the shape of an empty array as its values, and says so by this attribute.
+MATLAB_EMPTY = "MATLAB_empty"
 BLOSC_FILTER = 32001
 BLOSC_OPTIONS = 4
 
@@ -60,6 +62,8 @@ class Hdf5:
             size = math.prod(dataset.shape) * dataset.dtype.itemsize
             if size > MAX_FIELD_BYTES:
                 raise refusal(self.file, path, f"{size} bytes is too large", CORRECT_FILE)
+            if MATLAB_EMPTY in dataset.attrs:
+                return None
             return np.asarray(dataset[()])
 
     def dataset(self, path: str) -> h5py.Dataset | None:

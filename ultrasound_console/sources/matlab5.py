@@ -77,6 +77,11 @@ class Matlab5:
             while offset < n_file:
                 offset = self._scan(stream, offset, n_file)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its variables."""
+        return tuple(self._stored)
+
     def __contains__(self, name: str) -> bool:
         return name in self._stored
 

@@ -177,9 +177,11 @@ class OwnRecording:
     def _as_set(self, recorded: Acquisition, settings: AcquisitionSettings) -> Acquisition:
         """Return an acquisition as that of a replay, with the colour box that was asked for."""
         grid, notes = recorded.colour_grid, (*self._notes, *recorded.notes)
+        if settings.ensemble not in (0, recorded.n_pulses):
+            notes = (*notes, f"uses {recorded.n_pulses} pulses, as recorded")
         if self._file.content is Content.IQ:
             notes = (*notes, _IQ_NOTE)
-        elif grid.kind == recorded.bmode_grid.kind == "parallel":
+        elif (grid.kind, grid.apex_m) == (recorded.bmode_grid.kind, recorded.bmode_grid.apex_m):
             own = ColourBox.of(grid)
             wanted = own.as_set(settings)
             if wanted != own:

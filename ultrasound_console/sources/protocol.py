@@ -9,6 +9,7 @@ from ..frames import AcquiredFrame, Acquisition
 from ..settings import AcquisitionSettings
 
 SIMULATED = "simulated:"
+US4US = "us4us:"
 
 
 class SourceError(Exception):
@@ -96,12 +97,12 @@ def source_names() -> tuple[str, ...]:
 
 
 def open_source(name: str, *, real_time: bool = True, prf_hz: float | None = None) -> Source:
-    """Open a recording by its path or a simulated source as ``simulated:NAME``.
+    """Open a recording by its path, a simulated source or a scanner.
 
     Parameters
     ----------
     name : str
-        Path or name.
+        Path, ``simulated:NAME``, or ``us4us:`` and the session file of a scanner.
     real_time : bool
         Deliver frames at their own rate, in a loop; otherwise as fast as they are read.
     prf_hz : float, optional
@@ -116,6 +117,10 @@ def open_source(name: str, *, real_time: bool = True, prf_hz: float | None = Non
         from .simulated import SimulatedSource
 
         return SimulatedSource(name.removeprefix(SIMULATED), real_time=real_time)
+    if name.startswith(US4US):
+        from .us4us import Us4usSource
+
+        return Us4usSource(Path(name.removeprefix(US4US)))
     from .own import OwnRecording, is_own
     from .recording import RecordingSource
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import threading
 import time
@@ -19,24 +18,22 @@ from numpy.typing import NDArray
 
 from ..colour_box import ColourBox
 from ..declared import Range
-from ..frames import Acquisition, ChannelFrame
-from ..geometry import ImageGrid, Probe
+from ..frames import AcquiredFrame, Acquisition, ChannelFrame
+from ..geometry import ImageGrid, Probe, picture_outline
 from ..settings import SPECS, AcquisitionSettings
+from .beamformed import BeamformedRecording
 from .clock import FrameClock
 from .fields import RECORD_AGAIN, display_name, refusal
 from .hdf5 import open_hdf5
 from .protocol import SourceError
+from .pulses import MIN_PULSES, Pulses
 
-MIN_PULSES = 4
-# Keeps the list of choices short for hours of pulses.
-MAX_PRF_DIVISOR = 100
 MAX_DEPTH_M = 1.0
-# Intervals between pulses that differ by less belong to one burst.
-INTERVAL_TOLERANCE = 0.01
+_LZO = b"\x89LZO\x00\r\n\x1a\n"
 
 
 @dataclass(frozen=True, eq=False)
-class Recording:
+class Recording(Pulses):
     """Channel data of one transmit angle and what is needed to form images from it.
 
     Attributes
@@ -51,7 +48,7 @@ class Recording:
         0 for RF.
     sound_speed_m_s : float
     start_time_s : float
-        Time of the first sample; t = 0 is when the plane wave crosses x = z = 0.
+        Time of the first sample; t = 0 is when the wave crosses x = z = 0.
     transmit_angle_rad : float
     prf_hz : float
         Rate of these pulses inside a burst.
@@ -59,6 +56,8 @@ class Recording:
         When each pulse was sent.
     notes : tuple of str
         What was left out or assumed, in sentences.
+    source_distance_m : float
+        See :class:`~ultrasound_console.frames.Acquisition`; infinite for plane waves.
     """
 
     name: str
@@ -73,6 +72,7 @@ class Recording:
     prf_hz: float
     pulse_time_s: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    source_distance_m: float = math.inf
 
     def __post_init__(self) -> None:
         _, n_elements, n_samples = self.samples.shape
@@ -81,9 +81,7 @@ class Recording:
             raise refusal(self.name, "samples", problem, RECORD_AGAIN)
         if n_elements < 2:
             raise refusal(self.name, "samples", "a single element", "give data of a linear array")
-        if max(stop - start for start, stop in self.bursts) < MIN_PULSES:
-            problem = f"holds fewer than {MIN_PULSES} evenly spaced pulses of one angle"
-            raise refusal(self.name, "samples", problem, "record a longer ensemble")
+        self.check_pulses()
         if not 0.1 <= self.sampling_frequency_hz / self.center_frequency_hz <= 1000.0:
             problem = (
                 f"{self.sampling_frequency_hz:g} Hz does not go with a centre frequency of "
@@ -109,51 +107,66 @@ class Recording:
         return max(self.start_time_s * speed_m_s, 2.0 * self.wavelength_m), end_s * speed_m_s
 
     @cached_property
-    def bursts(self) -> tuple[tuple[int, int], ...]:
-        """First and one-past-last pulse of every evenly spaced run; no ensemble spans two."""
-        intervals = np.diff(self.pulse_time_s) * self.prf_hz
-        breaks = np.flatnonzero(np.abs(intervals - 1.0) > INTERVAL_TOLERANCE) + 1
-        edges = [0, *breaks.tolist(), len(self.pulse_time_s)]
-        return tuple(itertools.pairwise(edges))
-
-    @cached_property
     def grid(self) -> ImageGrid:
-        """Rectangle over the width of the probe and the recorded depths, at most 256 x 256."""
-        left_m, right_m = self.probe.element_x_m[0], self.probe.element_x_m[-1]
-        first_m, last_m = self.depth_range_m
+        """Rectangle or sector that the probe sees at the recorded depths, at most 256 x 256."""
+        outline = picture_outline(
+            self.probe, self.depth_range_m, self.transmit_angle_rad, self.source_distance_m
+        )
+        height_m, width_m = outline.pixel_size_m
         axial_m = min(0.2e-3, self.wavelength_m / 2.0)
-        n_lines = min(max(round((right_m - left_m) / 0.2e-3) + 1, 192), 256)
-        n_depths = min(max(math.ceil((last_m - first_m) / axial_m) + 1, 64), 256)
-        return ImageGrid("parallel", n_depths, n_lines, (left_m, right_m), (first_m, last_m))
+        n_lines = min(max(round(width_m / 0.2e-3) + 1, 192), 256)
+        n_depths = min(max(math.ceil(height_m / axial_m) + 1, 64), 256)
+        return dataclasses.replace(outline, n_depths=n_depths, n_lines=n_lines)
 
-    def grid_of(self, box: ColourBox) -> ImageGrid:
-        """Fill a part of the picture with samples as far apart as there."""
-        return box.grid(self.grid.pixel_size_m, self.grid.shape)
+    def colour_grid(self, settings: AcquisitionSettings) -> tuple[ImageGrid, str]:
+        """Fill the colour box with samples as far apart as in the picture.
 
-    def n_pulses_in_burst(self, divisor: int) -> int:
-        """Pulses of the longest burst when every ``divisor``-th is kept."""
-        return max(-(-(stop - start) // divisor) for start, stop in self.bursts)
+        Returns
+        -------
+        grid : ImageGrid
+        note : str
+            What became of a box that cannot be had, or nothing.
+        """
+        own = ColourBox.of(self.grid)
+        wanted = own.as_set(settings)
+        box = wanted.inside(self.grid)
+        if box == own:
+            return self.grid, ""
+        return box.grid(self.grid.pixel_size_m, self.grid.shape), box.limits_note(wanted)
 
-    @cached_property
-    def prf_choices_hz(self) -> tuple[float, ...]:
-        """Own PRF over 1, 2, 3 ..., as long as an ensemble remains."""
-        divisors = range(1, MAX_PRF_DIVISOR + 1)
-        return tuple(self.prf_hz / k for k in divisors if self.n_pulses_in_burst(k) >= MIN_PULSES)
+    def acquisition(self, **replay: Any) -> Acquisition:
+        """Put what was recorded beside how it is replayed."""
+        return Acquisition(
+            **replay,
+            probe=self.probe,
+            sampling_frequency_hz=self.sampling_frequency_hz,
+            center_frequency_hz=self.center_frequency_hz,
+            demodulation_frequency_hz=self.demodulation_frequency_hz,
+            sound_speed_m_s=self.sound_speed_m_s,
+            start_time_s=self.start_time_s,
+            transmit_angle_rad=self.transmit_angle_rad,
+            receive_angle_rad=0.0,
+            bmode_angles_rad=(),
+            bmode_grid=self.grid,
+            source_distance_m=self.source_distance_m,
+        )
 
-    def frame_starts(self, divisor: int, n_pulses: int, step: int) -> NDArray[np.int64]:
-        """First pulse of every ensemble of ``n_pulses``, ``step`` kept pulses apart."""
-        span = (n_pulses - 1) * divisor
-        ranges = [range(a, b - span, step * divisor) for a, b in self.bursts]
-        return np.fromiter((start for r in ranges for start in r), np.int64)
+    def frame(self, pulses: slice, acquisition: Acquisition, **told: Any) -> ChannelFrame:
+        """Make a frame of some pulses; ``told`` is its number and its times."""
+        colour = np.ascontiguousarray(self.samples[pulses])
+        return ChannelFrame(**told, acquisition=acquisition, colour=colour)
 
 
-def read_recording(path: Path, prf_hz: float | None = None) -> Recording:
+AnyRecording = Recording | BeamformedRecording
+
+
+def read_recording(path: Path, prf_hz: float | None = None) -> AnyRecording:
     """Read a recording of any known format, told apart by its content.
 
     Parameters
     ----------
     path : Path
-        MUST ``.mat``, UFF or zea file.
+        MUST ``.mat``, UFF, zea, Clarius ``.raw`` or mapping file.
     prf_hz : float, optional
         Rate of the pulses, used only where the file does not say it.
 
@@ -169,11 +182,16 @@ def read_recording(path: Path, prf_hz: float | None = None) -> Recording:
         return reader(path, prf_hz)
 
 
-def _reader(path: Path, name: str) -> Callable[[Path, float | None], Recording]:
+def _reader(path: Path, name: str) -> Callable[[Path, float | None], AnyRecording]:
     """Choose the reader by the first bytes and, for HDF5, by the names inside."""
+    from .clarius import SUFFIXES, read_clarius
+    from .mapped import read_mapped
+    from .mapping import SUFFIX
     from .must import read_must
     from .uff import read_uff
+    from .uff_beamformed import beamformed_group, channel_group, read_uff_beamformed
     from .zea import read_zea
+    from .zea_beamformed import read_zea_beamformed, track_with
 
     head = _head(path, name)
     if _is_hdf5(path, name):
@@ -181,18 +199,39 @@ def _reader(path: Path, name: str) -> Callable[[Path, float | None], Recording]:
             roots = file.names()
             if "param" in roots and ("RF" in roots or "IQ" in roots):
                 return read_must
-            if "tracks" in roots or file.has("data/raw_data"):
+            has_channels = track_with(file, "raw_data") is not None
+            if not has_channels and track_with(file, "beamformed_data") is not None:
+                return read_zea_beamformed
+            if has_channels or "tracks" in roots:
                 return read_zea
-            if any(file.has(f"{root}/probe/geometry") for root in roots):
+            if channel_group(file) is not None:
                 return read_uff
+            if beamformed_group(file) is not None:
+                return read_uff_beamformed
         problem = "HDF5 without channel data of a known layout"
     elif head[124:128] in (b"\x00\x01IM", b"\x01\x00MI"):
         return read_must
+    elif path.suffix.lower() == SUFFIX:
+        return read_mapped
+    elif path.suffix.lower() in SUFFIXES:
+        return read_clarius
+    elif head[:9] == _LZO:
+        problem = "compressed with LZO"
+        raise refusal(name, "", problem, "unpack it (lzop -d) and open the .raw file")
+    elif path.suffix.lower() == ".tar":
+        problem = "an archive"
+        raise refusal(name, "", problem, "unpack it, and with lzop -d the .lzo files inside")
+    elif head[:4] == b"PK\x03\x04":
+        problem = "an archive, whose arrays do not say what they are"
+        raise refusal(name, "", problem, "open a mapping file that tells (docs/your-own-data.md)")
     elif head[:1] == b"\x80":
         problem = "a Python pickle, which is never opened because it can run code"
+        advice = "save it as zea, or as .npz with a mapping file, where you trust it"
+        raise refusal(name, "", problem, advice)
     else:
         problem = "not a recording of a known format"
-    raise refusal(name, "", problem, "give MUST (.mat), UFF (.uff) or zea (.hdf5) channel data")
+    advice = "give MUST (.mat), UFF (.uff), zea (.hdf5) or Clarius (.raw) data, or a mapping file"
+    raise refusal(name, "", problem, advice)
 
 
 def _head(path: Path, name: str) -> bytes:
@@ -242,7 +281,8 @@ class RecordingSource:
 
     Parameters
     ----------
-    path : Path
+    recording : Path, Recording or BeamformedRecording
+        A file, or what a reader of your own made of one.
     real_time : bool
         Keep the file's rate; otherwise deliver frames as fast as they are read.
     prf_hz : float, optional
@@ -254,9 +294,17 @@ class RecordingSource:
         The file cannot be used.
     """
 
-    def __init__(self, path: Path, *, real_time: bool = True, prf_hz: float | None = None) -> None:
-        self._recording: Recording | None = read_recording(path, prf_hz)
-        self._name = self._recording.name
+    def __init__(
+        self,
+        recording: Path | AnyRecording,
+        *,
+        real_time: bool = True,
+        prf_hz: float | None = None,
+    ) -> None:
+        if isinstance(recording, Path):
+            recording = read_recording(recording, prf_hz)
+        self._recording: AnyRecording | None = recording
+        self._name = recording.name
         self._clock = FrameClock(real_time=real_time)
         # Guards the stop flag inside the clock against a configure() at the same moment.
         self._lock = threading.Lock()
@@ -314,29 +362,17 @@ class RecordingSource:
         if len(starts) > 1:
             first, last = recording.pulse_time_s[starts[0]], recording.pulse_time_s[starts[-1]]
             interval_s = float(last - first) / (len(starts) - 1)
-        own_box = ColourBox.of(recording.grid)
-        wanted_box = own_box.as_set(settings)
-        box = wanted_box.inside(recording.grid)
-        if note := box.limits_note(wanted_box):
+        colour_grid, note = recording.colour_grid(settings)
+        if note:
             notes.append(note)
-        acquisition = Acquisition(
+        acquisition = recording.acquisition(
             source=recording.name,
-            probe=recording.probe,
-            sampling_frequency_hz=recording.sampling_frequency_hz,
-            center_frequency_hz=recording.center_frequency_hz,
-            demodulation_frequency_hz=recording.demodulation_frequency_hz,
-            sound_speed_m_s=recording.sound_speed_m_s,
-            start_time_s=recording.start_time_s,
-            transmit_angle_rad=recording.transmit_angle_rad,
-            receive_angle_rad=0.0,
-            bmode_angles_rad=(),
             prf_hz=choices_hz[divisor - 1],
             requested_prf_hz=settings.prf_hz,
             max_prf_hz=recording.prf_hz,
             n_pulses=n_pulses,
             frame_interval_s=interval_s,
-            colour_grid=recording.grid if box == own_box else recording.grid_of(box),
-            bmode_grid=recording.grid,
+            colour_grid=colour_grid,
             prf_choices_hz=choices_hz,
             notes=tuple(notes),
         )
@@ -361,7 +397,7 @@ class RecordingSource:
             self._running = True
             self._clock.start()
 
-    def read(self, timeout_s: float) -> ChannelFrame | None:
+    def read(self, timeout_s: float) -> AcquiredFrame | None:
         """Wait for the next frame; None when none came due in time or the source is stopped.
 
         Raises
@@ -378,13 +414,12 @@ class RecordingSource:
             self._n_intervals += steps
         start = int(replay.starts[self._n_intervals % replay.n_frames])
         stop = start + (acquisition.n_pulses - 1) * replay.divisor + 1
-        colour = np.ascontiguousarray(recording.samples[start : stop : replay.divisor])
-        frame = ChannelFrame(
+        frame = recording.frame(
+            slice(start, stop, replay.divisor),
+            acquisition,
             index=self._n_delivered,
             time_s=self._n_intervals * acquisition.frame_interval_s,
             received_s=time.perf_counter(),
-            acquisition=acquisition,
-            colour=colour,
         )
         self._n_delivered += 1
         return frame
@@ -400,7 +435,7 @@ class RecordingSource:
         self.stop()
         self._recording = None
 
-    def _open_recording(self) -> Recording:
+    def _open_recording(self) -> AnyRecording:
         if self._recording is None:
             raise SourceError(f"{self._name}: closed; open it again")
         return self._recording

@@ -16,7 +16,7 @@ from ..frames import Acquisition, ChannelFrame
 from ..settings import AcquisitionSettings
 from ..simulation import SCENES as _SCENES
 from ..simulation import Scan, ScanFrame, Scene, driven, plan, random_scene
-from ..simulation.plan import over_all_boxes, record_window
+from ..simulation.plan import over_all_boxes, record_window, shows_sector
 from .clock import FrameClock
 from .protocol import SIMULATED, SourceError
 
@@ -104,7 +104,10 @@ class SimulatedSource:
         """Return the settings with what the scene starts with."""
         scene = self._scene
         steering_rad = settings.steering_rad if scene.steering_rad is None else scene.steering_rad
-        return dataclasses.replace(settings, steering_rad=steering_rad, prf_hz=scene.prf_hz)
+        settings = dataclasses.replace(settings, steering_rad=steering_rad, prf_hz=scene.prf_hz)
+        if shows_sector(settings.probe) != shows_sector(scene.probe):
+            return dataclasses.replace(settings, probe=scene.probe, depth_m=scene.start_depth_m)
+        return settings
 
     def configure(self, settings: AcquisitionSettings) -> Acquisition:
         """Apply settings; frames made with others are dropped.

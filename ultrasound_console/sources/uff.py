@@ -7,6 +7,7 @@ Rodriguez-Molares et al., "The UltraSound ToolBox", IEEE IUS 2017, doi:10.1109/U
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,19 @@ from .fields import (
 )
 from .hdf5 import Hdf5, open_hdf5
 from .recording import Recording
-from .transmits import MAX_STEERING_RAD, flat_array, same_transmits, transmits_note
+from .transmits import MAX_STEERING_RAD, Wave, array_of, same_transmits, transmits_note
+from .uff_beamformed import channel_group
 
 ANGLE = Limits(-MAX_STEERING_RAD, MAX_STEERING_RAD, "rad")
 MODULATION = Limits(0.0, FREQUENCY.high, "Hz")
-PLANE_WAVEFRONT = 0
+SOURCE = Limits(-10.0, 10.0, "m")
+TURN = Limits(-math.pi, math.pi, "rad")
+PLANE_WAVEFRONT, SPHERICAL_WAVEFRONT = 0, 1
 MAX_WAVES = 4096
 
 
 def read_uff(path: Path, prf_hz: float | None = None) -> Recording:
-    """Read UFF channel data; of several plane waves, the pulses of the one nearest to 0 degrees.
+    """Read UFF channel data; of several plane or diverging waves, the one nearest to 0 degrees.
 
     Time zero of a wave is when it passes the origin; its ``delay`` is from there to the start of
     the acquisition, so that the first sample is taken at ``initial_time + delay``.
@@ -50,13 +54,15 @@ def read_uff(path: Path, prf_hz: float | None = None) -> Recording:
         The file or one of its fields cannot be used.
     """
     with open_hdf5(path) as file:
-        root = next((name for name in file.names() if file.has(f"{name}/probe/geometry")), None)
+        root = channel_group(file)
         if root is None:
             raise refusal(file.file, "channel_data", "missing", "give a file with channel data")
         fields = _fields(file, root)
-        angles_rad, delays_s = _plane_waves(file, f"{root}/sequence")
-        n_waves = len(angles_rad)
-        waves = same_transmits(angles_rad, delays_s)
+        sequence, delays_s = _waves(file, f"{root}/sequence")
+        n_waves = len(sequence)
+        waves = same_transmits(sequence, delays_s)
+        wave = sequence[waves[0]]
+        assert wave is not None
         values = _samples(file, f"{root}/data", waves, n_waves)
         n_frames, n_used, n_channels, n_samples = values.shape
         samples = checked_samples(
@@ -81,10 +87,11 @@ def read_uff(path: Path, prf_hz: float | None = None) -> Recording:
             demodulation_frequency_hz=modulation_hz,
             sound_speed_m_s=fields.number("sound_speed", SPEED),
             start_time_s=fields.number("initial_time", TIME) + float(delays_s[waves[0]]),
-            transmit_angle_rad=float(angles_rad[waves[0]]),
+            transmit_angle_rad=wave.angle_rad,
+            source_distance_m=wave.source_distance_m,
             prf_hz=rate_hz / spacing,
             pulse_time_s=sent / rate_hz,
-            notes=transmits_note(float(angles_rad[waves[0]]), n_used, n_waves),
+            notes=transmits_note(wave, n_used, n_waves),
         )
 
 
@@ -92,29 +99,40 @@ def _fields(file: Hdf5, group: str) -> Fields:
     return Fields(file.file, f"{group}/", lambda key: file.fetch(f"{group}/{key}"))
 
 
-def _plane_waves(file: Hdf5, group: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angle (NaN where it is no plane wave) and delay of every transmit of a frame."""
+def _waves(file: Hdf5, group: str) -> tuple[list[Wave | None], NDArray[np.float64]]:
+    """Wave (None where it is focused) and delay of every transmit of a frame."""
     # A sequence of one wave may be stored without the array around it.
     names = [group] if file.has(f"{group}/source") else [
         f"{group}/{name}" for name in file.names(group)
     ]  # fmt: skip
     if not 0 < len(names) <= MAX_WAVES:
         raise refusal(file.file, group, f"lists {len(names)} waves", CORRECT_FILE)
-    angles_rad = np.full(len(names), np.nan)
+    waves: list[Wave | None] = [None] * len(names)
     delays_s = np.zeros(len(names))
     for index, name in enumerate(names):
-        wave = _fields(file, name)
-        wavefront = wave.optional("wavefront")
-        distance_m = wave.optional("source/distance")
-        # Older writers leave the wavefront out and put the source at infinity.
-        is_plane = wavefront is not None and wavefront.flat[0] == PLANE_WAVEFRONT
-        is_plane |= distance_m is not None and bool(np.all(np.isinf(distance_m)))
-        if is_plane:
-            angles_rad[index] = wave.number("source/azimuth", ANGLE, 0.0)
-            delays_s[index] = wave.number("delay", TIME, 0.0)
-    if np.all(np.isnan(angles_rad)):
-        raise refusal(file.file, group, "no plane wave", "only plane waves can be shown")
-    return angles_rad, delays_s
+        waves[index] = wave = _wave(_fields(file, name))
+        if wave is not None:
+            delays_s[index] = _fields(file, name).number("delay", TIME, 0.0)
+    if all(wave is None for wave in waves):
+        problem = "no plane or diverging wave"
+        raise refusal(file.file, group, problem, "focused beams cannot be shown")
+    return waves, delays_s
+
+
+def _wave(wave: Fields) -> Wave | None:
+    """Plane wave, or one that diverges from a source behind the array; None for any other."""
+    wavefront = wave.optional("wavefront")
+    distance_m = wave.optional("source/distance")
+    # Older writers leave the wavefront out and put the source at infinity.
+    is_plane = wavefront is not None and wavefront.flat[0] == PLANE_WAVEFRONT
+    is_plane |= distance_m is not None and bool(np.all(np.isinf(distance_m)))
+    if is_plane:
+        return Wave(wave.number("source/azimuth", ANGLE, 0.0))
+    if distance_m is None or (wavefront is not None and wavefront.flat[0] != SPHERICAL_WAVEFRONT):
+        return None
+    away_m = wave.number("source/distance", SOURCE)
+    azimuth_rad = wave.number("source/azimuth", TURN, 0.0)
+    return Wave.from_source(away_m * math.sin(azimuth_rad), away_m * math.cos(azimuth_rad))
 
 
 def _samples(file: Hdf5, path: str, waves: NDArray[np.intp], n_waves: int) -> NDArray[Any]:
@@ -148,7 +166,7 @@ def _probe(file: Hdf5, root: str, fields: Fields) -> Probe:
     if not file.has(f"{root}/{name}"):
         # IQ data say where they were mixed down from.
         name = "modulation_frequency"
-    return flat_array(
+    return array_of(
         fields,
         "probe/geometry",
         geometry[:3].T,

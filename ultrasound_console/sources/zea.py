@@ -6,6 +6,7 @@ Older files have ``data`` and ``scan`` at the top. https://github.com/tue-bmd/ze
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +27,25 @@ from .fields import (
 )
 from .hdf5 import Hdf5, open_hdf5
 from .recording import Recording
-from .transmits import flat_array, plane_wave, same_transmits, transmits_note
+from .transmits import (
+    Wave,
+    array_of,
+    diverging_wave,
+    plane_wave,
+    same_transmits,
+    transmits_note,
+)
+from .zea_beamformed import track_with
 
 # Delays and named angles come in float32 and from different code; more is a contradiction.
 ANGLE_TOLERANCE_RAD = 0.01
 
 
 def read_zea(path: Path, prf_hz: float | None = None) -> Recording:
-    """Read zea channel data; of several plane waves, the pulses of the one nearest to 0 degrees.
+    """Read zea channel data; of several plane or diverging waves, the one nearest to 0 degrees.
 
-    zea counts ``initial_times`` from the first element that fires; the plane wave crosses the
-    middle of the array later, by the delay that an element would have there.
+    zea counts ``initial_times`` from the first element that fires; the wave crosses the middle of
+    the array later, by the delay that an element would have there.
 
     Raises
     ------
@@ -54,8 +63,10 @@ def read_zea(path: Path, prf_hz: float | None = None) -> Recording:
         scan = Fields(file.file, f"{track}scan/", lambda key: file.fetch(f"{track}scan/{key}"))
         probe = _probe(file, track, scan, n_elements)
         speed_m_s = scan.number("sound_speed", SPEED)
-        angles_rad, starts_s = _plane_waves(scan, probe, n_transmits, speed_m_s)
-        transmits = same_transmits(angles_rad, starts_s)
+        waves, starts_s = _waves(scan, probe, n_transmits, speed_m_s)
+        transmits = same_transmits(waves, starts_s)
+        wave = waves[transmits[0]]
+        assert wave is not None
         rate_hz, sent_s = _pulse_times(scan, transmits, n_frames, n_transmits, prf_hz)
         chosen: Any = slice(None) if len(transmits) == n_transmits else transmits.tolist()
         values = file.read(dataset, field, (slice(None), chosen))
@@ -73,21 +84,21 @@ def read_zea(path: Path, prf_hz: float | None = None) -> Recording:
             demodulation_frequency_hz=demodulation_hz,
             sound_speed_m_s=speed_m_s,
             start_time_s=float(starts_s[transmits[0]]),
-            transmit_angle_rad=float(angles_rad[transmits[0]]),
+            transmit_angle_rad=wave.angle_rad,
+            source_distance_m=wave.source_distance_m,
             prf_hz=rate_hz,
             pulse_time_s=sent_s,
-            notes=transmits_note(float(angles_rad[transmits[0]]), len(transmits), n_transmits),
+            notes=transmits_note(wave, len(transmits), n_transmits),
         )
 
 
 def _track(file: Hdf5) -> str:
     """Path of the first track with channel data, with a slash at its end."""
-    tracks = [f"tracks/{name}/" for name in file.names("tracks")]
-    for track in [*tracks, ""]:
-        if file.has(f"{track}data/raw_data"):
-            return track
-    advice = "give a file with channel data"
-    raise refusal(file.file, "data/raw_data", "missing from all tracks", advice)
+    track = track_with(file, "raw_data")
+    if track is None:
+        advice = "give a file with channel data"
+        raise refusal(file.file, "data/raw_data", "missing from all tracks", advice)
+    return track
 
 
 def _probe(file: Hdf5, track: str, scan: Fields, n_elements: int) -> Probe:
@@ -102,7 +113,7 @@ def _probe(file: Hdf5, track: str, scan: Fields, n_elements: int) -> Probe:
     if not in_limits(center_hz, FREQUENCY):
         raise scan.refuse("center_frequency", f"{center_hz:g} Hz is not possible")
     width_m = fields.optional("element_width")
-    return flat_array(
+    return array_of(
         fields,
         "probe_geometry",
         geometry,
@@ -112,10 +123,10 @@ def _probe(file: Hdf5, track: str, scan: Fields, n_elements: int) -> Probe:
     )
 
 
-def _plane_waves(
+def _waves(
     scan: Fields, probe: Probe, n_transmits: int, speed_m_s: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Angle (NaN where it is no plane wave) and time of the first sample of every transmit."""
+) -> tuple[list[Wave | None], NDArray[np.float64]]:
+    """Wave (None where it is focused) and time of the first sample of every transmit."""
     per_transmit = (n_transmits,)
     focus_m = scan.array("focus_distances", per_transmit)
     named_rad = scan.array("polar_angles", per_transmit)
@@ -124,20 +135,45 @@ def _plane_waves(
     if peaks_s is not None:
         starts_s = starts_s - np.broadcast_to(scan.array("t_peak", per_transmit), per_transmit)
     delays_s = scan.array("t0_delays", (n_transmits, probe.n_elements))
-    angles_rad = np.full(n_transmits, np.nan)
-    for index in np.flatnonzero(np.isinf(focus_m) | (focus_m == 0.0)):
-        angle_rad, crossing_s = plane_wave(scan, "t0_delays", delays_s[index], probe, speed_m_s)
-        if not abs(angle_rad - named_rad[index]) <= ANGLE_TOLERANCE_RAD:
-            problem = f"{named_rad[index]:g} rad contradicts t0_delays, which give {angle_rad:g}"
-            raise scan.refuse("polar_angles", problem)
-        angles_rad[index] = angle_rad
-        starts_s[index] -= crossing_s
-    if np.all(np.isnan(angles_rad)):
-        problem = "no transmit is a plane wave"
-        raise scan.refuse("focus_distances", problem, "only plane waves can be shown")
-    if not np.all(np.abs(starts_s[np.isfinite(angles_rad)]) <= 1.0):
+    origins_m = np.zeros((n_transmits, 3))
+    if scan.optional("transmit_origins") is not None:
+        origins_m = scan.array("transmit_origins", (n_transmits, 3))
+    waves: list[Wave | None] = [None] * n_transmits
+    for index in np.flatnonzero(np.isinf(focus_m) | (focus_m <= 0.0)):
+        named = float(named_rad[index])
+        if np.isfinite(focus_m[index]) and focus_m[index] < 0.0:
+            x_m = origins_m[index, 0] + focus_m[index] * math.sin(named)
+            z_m = origins_m[index, 2] + focus_m[index] * math.cos(named)
+            wave = diverging_wave(delays_s[index], probe, speed_m_s, (x_m, z_m))
+            if wave is None:
+                problem = f"{focus_m[index]:g} m: t0_delays make no wave that diverges from there"
+                raise scan.refuse("focus_distances", problem)
+        else:
+            wave = _unfocused(scan, delays_s[index], probe, speed_m_s)
+            if not abs(wave.angle_rad - named) <= ANGLE_TOLERANCE_RAD:
+                problem = f"{named:g} rad contradicts t0_delays, which give {wave.angle_rad:g}"
+                raise scan.refuse("polar_angles", problem)
+        waves[index] = wave
+        starts_s[index] -= wave.crossing_s
+    used = [wave is not None for wave in waves]
+    if not any(used):
+        problem = "no transmit is a plane or a diverging wave"
+        raise scan.refuse("focus_distances", problem, "focused beams cannot be shown")
+    if not np.all(np.abs(starts_s[used]) <= 1.0):
         raise scan.refuse("initial_times", "not times in seconds")
-    return angles_rad, starts_s
+    return waves, starts_s
+
+
+def _unfocused(scan: Fields, delays_s: NDArray[np.float64], probe: Probe, speed_m_s: float) -> Wave:
+    """Wave without a focus: plane, or what a convex array sends with all elements at once."""
+    center_m = probe.center_of_curvature_m
+    wave = None
+    if center_m is not None:
+        wave = diverging_wave(delays_s, probe, speed_m_s, center_m)
+    if wave is None:
+        angle_rad, crossing_s = plane_wave(scan, "t0_delays", delays_s, probe, speed_m_s)
+        wave = Wave(angle_rad, crossing_s=crossing_s)
+    return wave
 
 
 def _pulse_times(

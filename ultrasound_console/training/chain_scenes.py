@@ -20,7 +20,7 @@ from ..pipeline import doppler
 from ..settings import AcquisitionSettings, ProcessingSettings
 from ..simulation import Scan, Scene, plan
 from ..simulation.flow import Flow, Truth
-from ..simulation.plan import record_window
+from ..simulation.plan import record_window, shows_sector
 from ..simulation.probes import load_probe
 from .chain import (
     fastest_m_s,
@@ -209,7 +209,7 @@ def _random_acquisition(
     rng: np.random.Generator, scene: Scene, recipe: Recipe, shape: tuple[int, int]
 ) -> Acquisition:
     """Draw probe, wave and box; the PRF is the highest that the depth allows."""
-    name = str(rng.choice(probe_names()))
+    name = str(rng.choice([known for known in probe_names() if not shows_sector(known)]))
     probe = load_probe(name)
     half_band = 0.5 * probe.fractional_bandwidth * rng.uniform(-0.6, 0.6)
     frequency_hz = (1.0 + half_band) * probe.center_frequency_hz

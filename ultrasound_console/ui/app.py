@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING
 from ..assets import AssetError
 from ..config import config_folder
 from ..declared import Value
+from ..diary import Diary, diary_folder
 from ..doctor import check_display, check_libraries
+from ..export.openigtlink import StreamError, StreamOptions
 from ..presets import Memory
 from ..recent import Recent
 from ..segment import Segmenter
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 CANNOT_START = 1
 BAD_INPUT = 2
 FIRST_PICTURE_WITHIN_S = 180.0
+_NAME = "ultrasound-console"
 # Between two kernels a worker needs the interpreter for a moment: it does not wait long for the
 # screen's thread to give it up.
 _SWITCH_INTERVAL_S = 0.5e-3
@@ -64,6 +67,8 @@ class RunOptions:
         Network to use in the place of the program's own.
     fresh : bool
         Start with the settings of a first start, and remember none of this run.
+    stream : StreamOptions or None
+        Stream by OpenIGTLink from the start.
     """
 
     source: str | None
@@ -74,6 +79,7 @@ class RunOptions:
     stats: Path | None = None
     model: Path | None = None
     fresh: bool = False
+    stream: StreamOptions | None = None
 
 
 class CannotStartError(Exception):
@@ -110,6 +116,12 @@ def run_console(options: RunOptions) -> int:
         window = _window(application, store, load_segmenter, folder)
     except CannotStartError as error:
         return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
+    if options.stream is not None:
+        try:
+            window.streaming.start(options.stream)
+        except StreamError as error:
+            window.close()
+            return _complain(str(error), BAD_INPUT)
     return _Run(options, window).until_closed(application)
 
 
@@ -236,6 +248,7 @@ def _application() -> QApplication:
                 raise CannotStartError(f"{check.detail}. Try: {check.remedy}")
     try:
         from PySide6.QtCore import qInstallMessageHandler
+        from PySide6.QtGui import QIcon
         from PySide6.QtWidgets import QApplication
 
     except ImportError as error:
@@ -254,7 +267,9 @@ def _application() -> QApplication:
             os._exit(CANNOT_START)
 
     qInstallMessageHandler(listen)
-    application = QApplication(["ultrasound-console"])
+    application = QApplication([_NAME])
+    application.setDesktopFileName(_NAME)
+    application.setWindowIcon(QIcon(str(Path(__file__).parent / "desktop" / f"{_NAME}.svg")))
     qInstallMessageHandler(None)
     for line in said:
         sys.stderr.write(f"{line}\n")
@@ -278,7 +293,7 @@ def _window(
     load_segmenter: Callable[[], Segmenter],
     folder: Path | None,
 ) -> MainWindow:
-    """Make the window; it remembers in a folder, or nothing."""
+    """Make the window; it remembers in a folder and keeps a diary, or neither."""
     from ..render.painter import RenderError
     from . import theme
     from .window import MainWindow
@@ -287,11 +302,15 @@ def _window(
     try:
         if folder is None:
             return MainWindow(store, load_segmenter)
+        diary = Diary(diary_folder())
+        if why_not := diary.start():
+            _complain(why_not, 0)
         return MainWindow(
             store,
             load_segmenter,
             memory=Memory(folder / "sources.toml"),
             recent=Recent(folder / "recent.toml"),
+            diary=diary,
         )
     except RenderError as error:
         raise CannotStartError(str(error)) from error

@@ -25,7 +25,7 @@ from ..sources.protocol import SIMULATED
 from . import theme
 from .keyboard import RETURN_KEYS
 
-_COLUMNS = 4
+_COLUMNS = 5
 _GAP_PX = 14
 _WIDEST_CARD_PX, _NARROWEST_PX, _NARROWER_BY_PX = 360, 120, 4
 _PICTURE_HIGH = 0.7  # of its width

@@ -10,7 +10,7 @@ from ..flow_states import FLOW_STATES
 from ..record.content import Content
 from ..settings.display import DUAL, TRIPLE
 from ..sources import source_names
-from . import ab, flow_switch, plots, recorder
+from . import ab, dicom, flow_switch, plots, recorder, saving
 from .actions import Command, FilledWhenOpened, Group
 from .engineer import window as engineer
 from .presets import SAVE_KEYS
@@ -28,7 +28,7 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
     """Everything that can be asked for by menu or key."""
     cine, tools, correcting = window.cine, window.tools.row, window.tools.correcting
     regions, keys = window.tools.regions, window.tools.lines.keys
-    recording, settings = window.recording, window.settings
+    recording, settings, keep = window.recording, window.settings, window.saving
     scenes = FilledWhenOpened("Simulated", window, source_names, window.open_source)
     return (
         Group(
@@ -45,12 +45,17 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
             (scenes,),
         ),
         Group(
-            "Recording",
+            "Record and save",
             (
                 Command("Record, or stop", recorder.RECORD_KEYS, recording.toggle),
                 Command("Record beamformed samples", "", partial(recording.toggle, Content.IQ)),
                 Command("Save the loop, in to out", recorder.SAVE_KEYS, recording.save_loop),
                 Command(f"Folder for recordings {_ELLIPSIS}", "", recording.choose_folder),
+                Command("Stream by OpenIGTLink, or stop", "", window.streaming.toggle),
+                Command(f"Save picture {_ELLIPSIS}", saving.PICTURE_KEYS, keep.save_picture),
+                Command("Copy picture", saving.COPY_KEYS, keep.copy_picture),
+                Command(f"Save clip {_ELLIPSIS}", saving.CLIP_KEYS, keep.save_clip),
+                Command(f"Save the loop as DICOM {_ELLIPSIS}", dicom.KEYS, window.dicom.save),
             ),
         ),
         Group(

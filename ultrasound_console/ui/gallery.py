@@ -23,6 +23,7 @@ from ..settings import DisplaySettings, Settings
 from ..settings.display import ONLY_DEALIASED
 from ..simulation import Scan, Scene, plan
 from ..simulation.flow import Truth
+from ..simulation.plan import shows_sector
 from ..sources.protocol import SIMULATED
 from ..sources.simulated import SCENES, find_scene
 from . import theme
@@ -145,6 +146,8 @@ def _card(canvas: PanelCanvas) -> QImage:
 def frame_at_peak(scene: Scene, segmenter: Segmenter | None = None) -> DopplerFrame:
     """Take the frame at peak systole, at a PRF at which it aliases."""
     settings = Settings().replace(probe=_PROBE)
+    if shows_sector(scene.probe):
+        settings = settings.replace(probe=scene.probe, depth_m=scene.start_depth_m)
     if scene.steering_rad is not None:
         settings = settings.replace(steering_rad=scene.steering_rad)
     acquisition = plan(scene, settings.acquisition)
@@ -191,7 +194,8 @@ def table(pictures: Sequence[Picture]) -> str:
 def _aliasing_prf_hz(scene: Scene, acquisition: Acquisition) -> float:
     """PRF at which nearly all blood, at its fastest, is slower than a multiple of v_N."""
     angles_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
-    truth = Truth(scene.flow(), acquisition.peak_systole_s, *angles_rad)
+    behind_m = acquisition.source_distance_m
+    truth = Truth(scene.flow(), acquisition.peak_systole_s, *angles_rad, behind_m)
     truth_m_s, inside = truth.on(acquisition.colour_grid)
     fastest_m_s = float(np.percentile(np.abs(truth_m_s[inside]), _NEARLY_ALL_PERCENT))
     per_hz = acquisition.nyquist_velocity_m_s / acquisition.prf_hz

@@ -23,6 +23,10 @@ from .top_strip import ElidedLabel
 STATUS_HEIGHT_PX = 24
 _READ_MS = 8000
 _LONGEST = 300
+AFTER_A_CRASH = (
+    "The console crashed the last time. "
+    "The command 'doctor --report FILE.zip' collects what is known of it."
+)
 AFTER_A_FAULT = "Restart tries again with the same source; Ctrl+O or Ctrl+Home opens another."
 
 
@@ -230,11 +234,15 @@ class StatusLine(QWidget):
         banner.setObjectName("banner")
         banner.setFont(theme.font(theme.SMALL_PX, bold=True))
         banner.setStyleSheet(f"color: {theme.CAPTION};")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(10, 0, 10, 0)
-        layout.addWidget(self.progress)
-        layout.addWidget(self.figures, 1)
-        layout.addWidget(banner)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(10, 0, 10, 0)
+        self._row.addWidget(self.progress)
+        self._row.addWidget(self.figures, 1)
+        self._row.addWidget(banner)
+
+    def add_widget(self, widget: QWidget) -> None:
+        """Put something first that is not always there."""
+        self._row.insertWidget(0, widget)
 
     def show_progress(self, text: str) -> None:
         """Say what goes on besides, before the figures; nothing with an empty text."""

@@ -24,6 +24,11 @@ class Progress:
     def __init__(self, message: MessageBar, line: StatusLine) -> None:
         self._message, self._line = message, line
         self._since_s: dict[str, float] = {}
+        self._noted: dict[str, str] = {}
+
+    def note(self, kind: str, text: str) -> None:
+        """Say what the screen itself is busy with; nothing more of the kind with an empty text."""
+        self._noted[kind] = text
 
     def show(self, status: EngineStatus, state: State, now_s: float) -> None:
         """Follow the engine.
@@ -35,7 +40,8 @@ class Progress:
             As it is shown.
         now_s : float
         """
-        going_on = _going_on(status)
+        noted = {kind: _plain(text) for kind, text in self._noted.items() if text}
+        going_on = _going_on(status) | noted
         self._since_s = {kind: self._since_s.get(kind, now_s) for kind in going_on}
         lasting = {
             kind: text.format(seconds=now_s - self._since_s[kind])

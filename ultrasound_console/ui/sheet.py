@@ -94,7 +94,7 @@ class ShortcutSheet(QFrame):
         )
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._columns = QHBoxLayout(self)
-        self._columns.setContentsMargins(18, 12, 18, 12)
+        self._columns.setContentsMargins(18, 6, 18, 6)
         self._columns.setSpacing(18)
         self.hide()
 
@@ -181,7 +181,7 @@ def _table(groups: Sequence[tuple[str, Rows]]) -> QLabel:
     lines = []
     for title, rows in groups:
         lines.append(
-            f"<tr><td colspan='2' style='padding-top: 6px'><b>{escape(title)}</b></td></tr>"
+            f"<tr><td colspan='2' style='padding-top: 4px'><b>{escape(title)}</b></td></tr>"
         )
         for keys, text in rows:
             cell = f"<td width='{_KEYS_PX}' style='color: {theme.ACCENT}'>{escape(keys)}</td>"

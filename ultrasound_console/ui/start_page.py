@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from ..config import ConfigError
 from ..recent import Recent
 from ..simulation import SCENES
-from ..sources.protocol import SIMULATED
+from ..sources.protocol import SIMULATED, US4US
 from . import theme
 from .choices import STEPS, Cards, RecentRow, SceneCard
 from .looking import Looking
@@ -88,7 +88,7 @@ class StartPage(QWidget):
 
     def remember(self, name: str) -> None:
         """Put a source first among the recordings, if it is one."""
-        if self._recent is None or name.startswith(SIMULATED):
+        if self._recent is None or name.startswith((SIMULATED, US4US)):
             return
         try:
             self._recent.add(Path(name))

@@ -24,14 +24,14 @@ _MEANING = {
     State.FAULT: "Something has failed; the message says what.",
 }
 
-# Text, ink and ground of the chip.
-_CHIPS = {
+CHIPS = {
     State.LIVE: ("LIVE", theme.LIVE, "#10301a"),
     State.FROZEN: ("FROZEN", theme.GROUND, theme.COLD),
     State.PREPARING: ("PREPARING", theme.TEXT, theme.LINE),
     State.STALE: ("STALE", theme.GROUND, theme.WARNING),
     State.FAULT: ("FAULT", "#ffffff", theme.ALARM),
 }
+"""Text, ink and ground of the chip."""
 REPLAY = "REPLAY"
 _MOST_LESS = 3
 _WIDEST_FPS = 100.0
@@ -57,7 +57,7 @@ class StateChip(QLabel):
 
     def show_state(self, state: State, *, is_recording: bool) -> None:
         """Name the state; a recording is replayed, never live."""
-        text, ink, ground = _CHIPS[state]
+        text, ink, ground = CHIPS[state]
         if state is State.LIVE:
             text = f"{DOT} {REPLAY if is_recording else text}"
         if text != self.text():
@@ -152,19 +152,19 @@ class TopStrip(QWidget):
         if frame is None:
             self.figures.setText("")
             return
-        in_full = _figures(frame)
+        in_full = figures_of(frame)
         if (in_full, self.figures.width()) != self._fitted:
             self._fitted = in_full, self.figures.width()
             self._n_less = self._fit(frame)
             self.figures.setToolTip("<br>".join(in_full))
-        text = _line(_figures(frame, self._n_less), painted_fps)
+        text = _line(figures_of(frame, self._n_less), painted_fps)
         if text != self.figures.text():
             self.figures.setText(text)
 
     def _fit(self, frame: DopplerFrame) -> int:
         """Find how much has to be left out, so that no figure is cut."""
         for n_less in range(_MOST_LESS):
-            self.figures.setText(_line(_figures(frame, n_less), _WIDEST_FPS))
+            self.figures.setText(_line(figures_of(frame, n_less), _WIDEST_FPS))
             if self.figures.sizeHint().width() <= self.figures.width():
                 return n_less
         return _MOST_LESS
@@ -175,7 +175,7 @@ def _line(figures: tuple[str, ...], painted_fps: float) -> str:
     return "&nbsp;&nbsp; ".join((*figures, fps))
 
 
-def _figures(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
+def figures_of(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
     """Tell PRF, v_N and wall filter, the less the shorter."""
     acquisition, quiet = frame.acquisition, theme.quiet
     asked, got = acquisition.requested_prf_hz, acquisition.prf_hz

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from ..config import config_folder
+from ..diary import Diary
 from ..engine import Engine
 from ..frames import Acquisition
 from ..presets import SUFFIX, Memory, Presets
@@ -44,19 +45,24 @@ from .control_panel import (
     Arrangement,
     ControlPanel,
 )
+from .dicom import DicomSaving
 from .engineer.window import Engineer
 from .in_force import SettingsInForce
+from .keeping_diary import DiaryKeeper
 from .keyboard import RETURN_KEYS, press, step_focus
 from .labels import PanelLabels
-from .messages import MessageBar, StatusLine
+from .messages import AFTER_A_CRASH, MessageBar, StatusLine
 from .meter import Meter
 from .pages import Pages
 from .presets import PresetButton
 from .progress import Progress
 from .recorder import Recording
 from .remembering import Remembering
+from .saving import Saving
 from .sheet import ShortcutSheet
 from .start_page import StartPage
+from .still import Stills
+from .streaming import Streaming
 from .tools.tool_row import LOOK
 from .tools.toolbox import Toolbox
 from .top_strip import TopStrip
@@ -90,6 +96,8 @@ class MainWindow(QMainWindow):
         What each source was last used with; without it nothing is remembered.
     recent : Recent, optional
         Recordings that were opened before; without it none are listed.
+    diary : Diary, optional
+        Started; without it nothing is written.
 
     Signals
     -------
@@ -113,6 +121,7 @@ class MainWindow(QMainWindow):
         presets: Presets | None = None,
         memory: Memory | None = None,
         recent: Recent | None = None,
+        diary: Diary | None = None,
     ) -> None:
         super().__init__()
         self.setWindowTitle("Ultrasound console")
@@ -158,7 +167,26 @@ class MainWindow(QMainWindow):
         self.cine = CineBar()
         self.recording = Recording(self.engine, lambda: self.cine.slider.played)
         self.tools.row.add_widget(self.recording.button)
+        self.saving = Saving(
+            self.engine,
+            self.canvas,
+            Stills(
+                self.canvas,
+                self.labels.compare,
+                above=(self.ab,),
+                below=(self.tools.plots,),
+                parent=self,
+            ),
+            self.cine,
+            freeze=self.toggle_freeze,
+            put_words=self._show_frame,
+        )
+        self.tools.row.add_widget(self.saving.button)
+        self.dicom = DicomSaving(self.engine, self.canvas, lambda: self.cine.slider.played)
+        self.tools.row.add_widget(self.dicom.button)
+        self.streaming = Streaming(lambda: self.store.current.display)
         self.status_line = StatusLine()
+        self.status_line.add_widget(self.streaming.label)
         self.tools.row.hint_cut.connect(self.status_line.show_hint)
         self.progress = Progress(self.message, self.status_line)
         self.start_page = StartPage(recent)
@@ -173,6 +201,10 @@ class MainWindow(QMainWindow):
         self.sheet = ShortcutSheet(self._lay_out())
         place_file = memory.path.with_name("engineer.json") if memory else None
         self.engineer = Engineer(self.engine, self.canvas, self.meter, place_file)
+
+        self.diary = None if diary is None else DiaryKeeper(diary, self.engine, self.meter)
+        if self.diary is not None:
+            self.message.said.connect(self.diary.note)
 
         self.message.restart_requested.connect(self.tools.leave_loop)
         self.message.restart_requested.connect(self.engine.restart)
@@ -201,11 +233,17 @@ class MainWindow(QMainWindow):
             self.preset,
             self.tools,
             self.recording,
+            self.saving,
+            self.dicom,
+            self.streaming,
             self.remembering,
             self.start_page,
             self.ab,
         ):
             teller.said.connect(lambda text, is_error: self.message.say(text, is_error=is_error))
+        self.saving.begun.connect(self.message.settle)
+        self.saving.progressed.connect(partial(self.progress.note, "clip"))
+        self.dicom.progressed.connect(partial(self.progress.note, "dicom"))
         menu = QMenu(self)
         commands = groups(self)
         install(self, menu, commands)
@@ -221,12 +259,16 @@ class MainWindow(QMainWindow):
         self._on_poll()
         if memory is not None:
             self.recording.recover_old()
+        if diary is not None and diary.crashed_before:
+            self.message.say(AFTER_A_CRASH, stays=True)
 
     # ---- what the user does ---------------------------------------------------------------
 
     def open_source(self, name: str, *, prf_hz: float | None = None) -> None:
         """Open a file or a simulated source; the present one runs until it is ready."""
         self.engineer.opened(name)
+        if self.diary is not None:
+            self.diary.opened(name)
         self.tools.leave_loop()
         self.message.settle()
         self.engine.open(name, prf_hz=prf_hz, last=self.remembering.recall(name))
@@ -279,6 +321,7 @@ class MainWindow(QMainWindow):
             self._words.start()  # who leafs through the loop gets the pictures first
         elif self._status.state is not State.LIVE:
             self._on_poll()
+        self.streaming.show(frame)
 
     def _on_notice(self, notice: Notice) -> None:
         if notice.text == f"opened {notice.opened}":
@@ -289,6 +332,7 @@ class MainWindow(QMainWindow):
             self.message.offer(GIVE_PRF, partial(ask_prf, self, notice.lacks_prf, self.open_source))
         if notice.opened:
             self.canvas.clear()
+            self.streaming.forget()
             self.tools.begin(notice.asked)
             self._is_new_source = True
             self.canvas.reset_view()
@@ -337,7 +381,9 @@ class MainWindow(QMainWindow):
         if QApplication.activePopupWidget() is not None:
             self._end_comparing()  # a menu takes the release of the key
         self._show_frame()
+        self.streaming.follow(state, is_replay=is_recording)
         self.recording.follow(status)
+        self.saving.follow(status)
         after_s = 0.0 if self.recording.is_recording else self.store.current.display.auto_freeze_s
         self.auto_freeze.watch(after_s, status.state)
 
@@ -477,7 +523,12 @@ class MainWindow(QMainWindow):
         self._words.stop()
         self.tools.close()
         self.recording.close()
+        self.saving.close()
+        self.dicom.close()
+        self.streaming.close()
         self.remembering.flush()
         self.engine.close()
         self.engineer.end()
+        if self.diary is not None:
+            self.diary.end()
         super().closeEvent(event)

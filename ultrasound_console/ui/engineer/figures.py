@@ -156,7 +156,8 @@ def acquisition_rows(acquisition: Acquisition | None, frame: DopplerFrame | None
         ("unambiguous depth", f"{a.unambiguous_depth_m * 1e3:.0f} mm"),
         ("ensemble", f"{a.n_pulses} pulses"),
         ("frame interval", interval),
-        ("colour angle", f"{steered}, receive {_degrees((a.receive_angle_rad,))}"),
+        ("waves", _waves_text(a)),
+        ("colour angle", f"{steered}, receive {_received(a)}"),
         ("B-mode angles", _degrees(a.bmode_angles_rad) or "none: B-mode is made of colour pulses"),
         ("colour grid", _grid_text(a.colour_grid)),
         ("B-mode grid", _grid_text(a.bmode_grid)),
@@ -245,6 +246,18 @@ def _mixed(a: Acquisition) -> str:
     if a.demodulation_frequency_hz:
         return f"IQ mixed down by {a.demodulation_frequency_hz * 1e-6:.3f} MHz"
     return "RF"
+
+
+def _waves_text(a: Acquisition) -> str:
+    if math.isinf(a.source_distance_m):
+        return "plane"
+    return f"diverging from {1e3 * a.source_distance_m:.1f} mm behind the array"
+
+
+def _received(a: Acquisition) -> str:
+    if a.colour_grid.kind == "polar":
+        return "along the scan lines"
+    return _degrees((a.receive_angle_rad,))
 
 
 def _interval_text(interval_s: float) -> str:

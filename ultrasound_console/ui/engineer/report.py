@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from pathlib import Path
 
+from ...diary import without_names
 from .figures import Rows
-
-# Absolute paths of Linux and macOS, and of Windows, up to what cannot be in a bare one.
-_PATH = re.compile(r"(?:[A-Za-z]:\\|(?<![\w.~/\\])~?/)[^\s:;,\"'<>|]+")
 
 
 def report(sections: Iterable[tuple[str, Rows]], lines: Iterable[str], names: Iterable[str]) -> str:
@@ -30,23 +26,3 @@ def report(sections: Iterable[tuple[str, Rows]], lines: Iterable[str], names: It
         text.append("")
     text += ["Log", "---", *lines]
     return without_names("\n".join(text), names) + "\n"
-
-
-def without_names(text: str, names: Iterable[str]) -> str:
-    """Take out the names of files and folders, and leave what kind of file it was."""
-    private: dict[str, str] = {}
-    for name in names:
-        path = Path(name)
-        instead = f"(file){path.suffix.lower()}"
-        private |= dict.fromkeys((name, str(path.resolve()), path.name), instead)
-        private[path.stem] = "(file)"
-    for name in sorted(filter(None, private), key=len, reverse=True):
-        whole = rf"(?<!\w){re.escape(name)}(?!\w)"
-        text = re.sub(whole, private[name].replace("\\", r"\\"), text)
-    return _PATH.sub(lambda found: _without_folders(found[0]), text)
-
-
-def _without_folders(path: str) -> str:
-    last = re.split(r"[/\\]", path)[-1]
-    # Of this program's and its libraries' own files, a traceback tells the name.
-    return last if last.endswith(".py") else f"(file){Path(last).suffix.lower()}"

@@ -253,7 +253,8 @@ class _AxisTool(LineTool):
 
 def _beam_of(acquisition: Acquisition) -> object:
     grid = acquisition.colour_grid
-    return acquisition.transmit_angle_rad, acquisition.receive_angle_rad, grid.kind, grid.apex_m
+    angles_rad = acquisition.transmit_angle_rad, acquisition.receive_angle_rad
+    return *angles_rad, acquisition.source_distance_m, grid.kind, grid.apex_m
 
 
 def _axis_of(line: Line) -> Axis:

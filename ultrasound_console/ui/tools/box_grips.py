@@ -50,11 +50,7 @@ Place = tuple[float, float]
 
 def grips_m(box: ColourBox, *, steerable: bool) -> dict[Grip, Place]:
     """Where the handles of a box are, (x, z)."""
-    middles = [
-        (0.5 * (x0 + x1), 0.5 * (z0 + z1))
-        for (x0, z0), (x1, z1) in itertools.pairwise((*box.corners_m, box.corners_m[0]))
-    ]
-    upper_m, right_m, lower_m, left_m = middles
+    upper_m, right_m, lower_m, left_m = (_middle(side) for side in box.sides_m)
     return {
         MOVE: upper_m,
         **({STEER: lower_m} if steerable else {}),
@@ -71,18 +67,23 @@ def grip_at(box: ColourBox, touch: Touch, *, steerable: bool) -> Grip | None:
     nearest = min(near_px, key=lambda grip: near_px[grip])
     if near_px[nearest] <= _GRIP_PX:
         return nearest
-    ends = itertools.pairwise((*box.corners_m, box.corners_m[0]))
-    for side, (start_m, end_m) in zip(_SIDE_OF, ends, strict=True):
-        if _distance_px(touch, start_m, end_m) <= _EDGE_PX:
+    for side, points_m in zip(_SIDE_OF, box.sides_m, strict=True):
+        if any(_distance_px(touch, *ends) <= _EDGE_PX for ends in itertools.pairwise(points_m)):
             return frozenset((side,))
     return None
 
 
+def _middle(points_m: tuple[Place, ...]) -> Place:
+    """Place half way along one of the sides: these have two points, or an odd number."""
+    (x0, z0), (x1, z1) = points_m[(len(points_m) - 1) // 2], points_m[len(points_m) // 2]
+    return 0.5 * (x0 + x1), 0.5 * (z0 + z1)
+
+
 def holds(box: ColourBox, touch: Touch) -> bool:
     """Whether the pointer is inside a box."""
-    line_m = touch.x_m - touch.z_m * math.tan(box.steering_rad)
-    left_m, right_m = box.lines_m
-    return left_m <= line_m <= right_m and box.top_m <= touch.z_m <= box.bottom_m
+    across_m, down_m = box.within(touch.x_m, touch.z_m)
+    aside_m = (down_m - box.top_m) * math.tan(box.steering_rad)
+    return box.left_m <= across_m - aside_m <= box.right_m and box.top_m <= down_m <= box.bottom_m
 
 
 def steered(box: ColourBox, angle_rad: float) -> ColourBox:
@@ -94,11 +95,12 @@ def steered(box: ColourBox, angle_rad: float) -> ColourBox:
 
 def dragged(box: ColourBox, grip: Grip, start_m: Place, end_m: Place) -> ColourBox:
     """Return the box after one of its parts was dragged; perhaps beyond the picture."""
-    (x0, z0), (x1, z1) = start_m, end_m
+    ends = box.within(*start_m), box.within(*end_m)
+    (x0, z0), (x1, z1) = ends
     lean = math.tan(box.steering_rad)
     if grip == DRAW:
         top_m, bottom_m = min(z0, z1), max(z0, z1)
-        left_m, right_m = sorted(x + (top_m - z) * lean for x, z in (start_m, end_m))
+        left_m, right_m = sorted(x + (top_m - z) * lean for x, z in ends)
         return replace(box, left_m=left_m, right_m=right_m, top_m=top_m, bottom_m=bottom_m)
     if grip == MOVE:
         return box.moved(x1 - x0, z1 - z0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -268,7 +269,9 @@ class ColourBoxEditor(QObject):
             way_m = across * _STEP_M, down * _STEP_M
             if keys & Qt.KeyboardModifier.ShiftModifier:
                 grip = frozenset((RIGHT if across else BOTTOM,))
-                after = dragged(box, grip, (0.0, 0.0), way_m).inside(picture)
+                start = box.right_m, box.bottom_m
+                end = start[0] + way_m[0], start[1] + way_m[1]
+                after = dragged(box, grip, box.at(*start), box.at(*end)).inside(picture)
             else:
                 grip, after = MOVE, box.moved(*way_m).pushed_inside(picture)
         if not self._commit.isActive():
@@ -282,20 +285,24 @@ class ColourBoxEditor(QObject):
     @property
     def _steerable(self) -> bool:
         frame = self._canvas.frame
-        return frame is not None and not frame.acquisition.prf_choices_hz
+        if frame is None or frame.acquisition.colour_grid.kind == "polar":
+            return False
+        return not frame.acquisition.prf_choices_hz
 
     def _picture(self) -> ImageGrid | None:
         """Where a box may lie."""
         frame = self._canvas.frame
-        grid = None if frame is None else frame.acquisition.bmode_grid
-        return grid if grid is not None and grid.kind == "parallel" else None
+        return None if frame is None else frame.acquisition.bmode_grid
 
     def _box(self) -> ColourBox | None:
         """Return the box that was asked for last; its picture may be on its way."""
         frame, picture = self._canvas.frame, self._picture()
-        if frame is None or picture is None or frame.acquisition.colour_grid.kind != "parallel":
+        if frame is None or picture is None:
             return None
-        shown, settings = ColourBox.of(frame.acquisition.colour_grid), self._settings()
+        grid = frame.acquisition.colour_grid
+        if (grid.kind, grid.apex_m) != (picture.kind, picture.apex_m):
+            return None
+        shown, settings = ColourBox.of(grid), self._settings()
         if self._frozen:
             return shown
         box = shown.as_set(settings)
@@ -338,8 +345,8 @@ class ColourBoxEditor(QObject):
         marks: list[Mark | Dot] = []
         box = self._drag.after if self._drag is not None else self._box()
         if box is not None and self._drag is not None:
-            corners = box.corners_m
-            marks.append(Mark((*corners, corners[0])))
+            sides = itertools.chain.from_iterable(side[:-1] for side in box.sides_m)
+            marks.append(Mark((*sides, box.corners_m[0])))
         # Other tools take the mouse everywhere.
         can_take = self._tool == NAME or (self._tool == LOOK and self._pointed)
         if box is not None and can_take and not self._frozen:
@@ -353,8 +360,11 @@ class ColourBoxEditor(QObject):
 
 def _size_text(box: ColourBox) -> str:
     """Say how large a box is, how deep it lies, and at which angle."""
+    height_mm, top_mm = 1e3 * (box.bottom_m - box.top_m), 1e3 * box.top_m
+    if box.apex_m is not None:
+        return f"{box.width_text} \N{MULTIPLICATION SIGN} {height_mm:.1f} mm from {top_mm:.1f} mm"
     degrees = round(math.degrees(box.steering_rad))
     angle = f"{degrees:+d}".replace("-", "\N{MINUS SIGN}") if degrees else "0"
-    width_mm, height_mm = 1e3 * (box.right_m - box.left_m), 1e3 * (box.bottom_m - box.top_m)
+    width_mm = 1e3 * (box.right_m - box.left_m)
     size = f"{width_mm:.1f} \N{MULTIPLICATION SIGN} {height_mm:.1f} mm"
-    return f"{size} from {1e3 * box.top_m:.1f} mm, {angle}\N{DEGREE SIGN}"
+    return f"{size} from {top_mm:.1f} mm, {angle}\N{DEGREE SIGN}"

@@ -1,0 +1,7 @@
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Medium:
+    name: str
+    speed_of_sound: float

@@ -1,0 +1,3 @@
+from . import us4r
+
+__all__ = ["us4r"]
