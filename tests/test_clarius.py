@@ -1,6 +1,7 @@
 """Raw files of Clarius scanners, made from what their maker tells of the layout."""
 
 import math
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -169,12 +170,20 @@ def test_lines_that_make_no_picture(tmp_path: Path) -> None:
     assert "colour Doppler" in refused(path)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(SourceError, match="not a regular file; give both files"):
+        read_recording(path.with_suffix(".yml"))
+
+
 def test_without_its_yml(tmp_path: Path) -> None:
     path = write(tmp_path)
     path.with_suffix(".yml").unlink()
     assert "beside the .raw" in refused(path)
     path.with_suffix(".yml").mkdir()
-    assert "cannot be opened" in refused(path)
+    assert "not a regular file" in refused(path)
 
 
 @pytest.mark.parametrize("n_cut", [1, 8, 40000, 61000, 61447])

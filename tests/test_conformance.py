@@ -4,6 +4,7 @@ import dataclasses
 import threading
 import time
 
+import fuzz_readers
 import numpy as np
 import pytest
 import recorded
@@ -45,6 +46,14 @@ def test_our_own_recordings(content, tmp_path, found_in) -> None:
     frames = [make(k, recorded.acquisition()) for k in range(4)]
     recorded.record(tmp_path / "a.h5", frames, content=content)
     assert found_in(tmp_path / "a.h5") == ()
+
+
+@pytest.mark.parametrize(
+    "kind", ["clarius", "beamformed uff", "beamformed zea", "mapping, npz", "mapping, hdf5"]
+)
+def test_what_else_there_is(kind, tmp_path, found_in) -> None:
+    first, *_ = fuzz_readers.KINDS[kind][0](tmp_path)
+    assert found_in(tmp_path / first) == ()
 
 
 def test_the_simulated_probe() -> None:
