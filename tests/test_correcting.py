@@ -169,7 +169,7 @@ def test_undo_goes_back_to_the_frame_that_was_corrected(correcting):
     correcting.key(Qt.Key.Key_Plus)
     correcting.key(Qt.Key.Key_Left)
     correcting.until(lambda: correcting.frame.index == last - 1)
-    assert tool(correcting).selection is None
+    correcting.until(lambda: tool(correcting).selection is None)
     correcting.key(Qt.Key.Key_Z, CONTROL)
     correcting.until(lambda: correcting.frame.index == last)
     assert correcting.frame.fold[row, line] == 1
@@ -327,7 +327,9 @@ def test_corrections_stay_with_their_frame_in_the_loop(correcting):
             assert not (correcting.frame.status == Status.BY_HAND).any()
     assert correcting.frame.index == last
     np.testing.assert_array_equal(correcting.frame.status, given.status)
-    # With other settings too, and that is said.
+    # With other settings too, and that is said, once the words have followed the picture.
+    tools = correcting.window.tools
+    correcting.until(lambda: tools.correcting._frame is correcting.frame)
     correcting.window.settings.change("wall_filter", "polynomial-2")
     correcting.until(lambda: correcting.frame.processing.wall_filter == "polynomial-2")
     np.testing.assert_array_equal(correcting.frame.fold, given.fold)

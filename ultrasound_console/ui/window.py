@@ -240,7 +240,7 @@ class MainWindow(QMainWindow):
             self.start_page,
             self.ab,
         ):
-            teller.said.connect(lambda text, is_error: self.message.say(text, is_error=is_error))
+            teller.said.connect(self._say)
         self.saving.begun.connect(self.message.settle)
         self.saving.progressed.connect(partial(self.progress.note, "clip"))
         self.dicom.progressed.connect(partial(self.progress.note, "dicom"))
@@ -303,6 +303,9 @@ class MainWindow(QMainWindow):
         name, _ = QFileDialog.getOpenFileName(self, "Open a recording")
         if name:
             self.open_source(name)
+
+    def _say(self, text: str, is_error: bool) -> None:
+        self.message.say(text, is_error=is_error)
 
     # ---- what the engine says -------------------------------------------------------------
 
@@ -528,6 +531,7 @@ class MainWindow(QMainWindow):
         self.streaming.close()
         self.remembering.flush()
         self.engine.close()
+        self.engine.cine.clear()  # Python may keep the window for a while, but not its frames
         self.engineer.end()
         if self.diary is not None:
             self.diary.end()
