@@ -38,7 +38,6 @@ DISTRIBUTIONS = {
     "cmap": "cmap",
     "platformdirs": "platformdirs",
     "pydicom": "pydicom",
-    "pyigtl": "pyigtl",
     "PyYAML": "yaml",
 }
 ONNX_DISTRIBUTIONS = ("onnxruntime-gpu", "onnxruntime")
