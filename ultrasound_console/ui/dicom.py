@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QFileDialog, QSizePolicy
+from PySide6.QtWidgets import QSizePolicy
 
 from ..cine import LoopFrame
 from ..config import ConfigError
@@ -24,7 +24,7 @@ from ..settings.display import ONLY_DEALIASED, ONLY_RAW
 from ..status import State
 from .background import Background, Ticket
 from .flow_switch import PushButton
-from .folders import folder_for, remember_folder
+from .folders import ask_file, folder_for, remember_folder
 
 KEYS = "Ctrl+D"
 FOLDER_VARIABLE = "ULTRASOUND_CONSOLE_DICOM"
@@ -114,20 +114,13 @@ class DicomSaving(QObject):
 
     def _asked(self) -> Path | None:
         """Ask for a file in the folder of last time, under a name that tells of nobody."""
-        name, _ = QFileDialog.getSaveFileName(
-            self._canvas.window(),
-            "Save DICOM",
-            str(self.folder / f"colour-flow-{datetime.now().astimezone():%Y%m%d-%H%M%S}{SUFFIX}"),
-            f"DICOM (*{SUFFIX})",
-        )
-        if not name:
+        proposed = self.folder / f"colour-flow-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        window, formats = self._canvas.window(), {SUFFIX: f"DICOM (*{SUFFIX})"}
+        path, why_not = ask_file(window, "Save DICOM", proposed, formats)
+        if why_not:
+            self.said.emit(why_not, True)
+        if path is None:
             return None
-        path = Path(name)
-        if path.suffix.lower() != SUFFIX:
-            path = path.with_name(path.name + SUFFIX)
-            if path.exists():  # the dialog asked about the shorter name
-                self.said.emit(f"{path.name} is there already: choose it to replace it.", True)
-                return None
         self.folder = path.parent
         try:
             remember_folder(_KIND, self.folder)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_documents_path
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from ..config import ConfigError, config_folder, make_folder, quoted, read_toml, write_lines
 
@@ -47,3 +49,38 @@ def remember_folder(kind: str, folder: Path) -> None:
     make_folder(config_folder())
     lines = [f"{name} = {quoted(text)}" for name, text in kept.items() if isinstance(text, str)]
     write_lines(config_folder() / f"{kind}.toml", lines)
+
+
+def ask_file(
+    parent: QWidget, title: str, proposed: Path, formats: Mapping[str, str]
+) -> tuple[Path | None, str]:
+    """Ask under which name a file is to be saved.
+
+    Parameters
+    ----------
+    parent : QWidget
+    title : str
+    proposed : Path
+        Folder and name, without its end.
+    formats : mapping
+        What the dialog calls each format, by the end of its files' names; the first is proposed.
+
+    Returns
+    -------
+    path : Path or None
+        None where nothing is to be saved.
+    why_not : str
+        Why it cannot be that name; empty where the user left the dialog.
+    """
+    endings = list(formats)
+    start = str(proposed.with_name(f"{proposed.name}{endings[0]}"))
+    name, chosen = QFileDialog.getSaveFileName(parent, title, start, ";;".join(formats.values()))
+    if not name:
+        return None, ""
+    path = Path(name)
+    if path.suffix.lower() not in formats:
+        ending = next((end for end, text in formats.items() if text == chosen), endings[0])
+        path = path.with_name(f"{path.name}{ending}")
+        if path.exists():  # the dialog asked about the shorter name
+            return None, f"{path.name} is there already: choose it to replace it."
+    return path, ""

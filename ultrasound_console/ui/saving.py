@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFileDialog, QSizePolicy
+from PySide6.QtWidgets import QSizePolicy
 
 from ..cine import LoopFrame
 from ..config import ConfigError, make_folder
@@ -30,7 +30,7 @@ from .background import Background, Ticket
 from .cine.bar import CineBar
 from .cine.loop import stretch
 from .flow_switch import PushButton
-from .folders import folder_for, remember_folder
+from .folders import ask_file, folder_for, remember_folder
 from .still import Occasion, Still, Stills
 
 PICTURE_KEYS, COPY_KEYS, CLIP_KEYS = "Ctrl+P", "Ctrl+C", "Ctrl+Shift+P"
@@ -205,22 +205,12 @@ class Saving(QObject):
         # Before there is one the user chooses.
         with suppress(ConfigError):
             make_folder(self.folder)
-        endings = list(formats)
-        name, chosen = QFileDialog.getSaveFileName(
-            self._canvas.window(),
-            title,
-            str(self.folder / f"{self._proposed_name()}{endings[0]}"),
-            ";;".join(formats.values()),
-        )
-        if not name:
+        proposed = self.folder / self._proposed_name()
+        path, why_not = ask_file(self._canvas.window(), title, proposed, formats)
+        if why_not:
+            self.said.emit(why_not, True)
+        if path is None:
             return None
-        path = Path(name)
-        if path.suffix.lower() not in formats:
-            ending = next((end for end, text in formats.items() if text == chosen), endings[0])
-            path = path.with_name(f"{path.name}{ending}")
-            if path.exists():  # the dialog asked about the shorter name
-                self.said.emit(f"{path.name} is there already: choose it to replace it.", True)
-                return None
         self.folder = path.parent
         try:
             remember_folder(_KIND, self.folder)
