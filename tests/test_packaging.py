@@ -13,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import ultrasound_console
 from ultrasound_console import assets
@@ -148,3 +150,24 @@ def test_it_installs_and_runs_in_a_fresh_environment_of_each_python(
         figures = f"{took_s:.0f} s, {size_bytes / 1e6:.0f} MB"
         with capsys.disabled():
             sys.stdout.write(f"Python {version}: installed in {figures}\n")
+
+
+def test_the_locked_versions_are_those_that_the_project_asks_for() -> None:
+    lines = (ROOT / "tests" / "locked.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    locked = {canonicalize_name(name): version for name, version in pins.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+    asked = [*project["project"]["dependencies"]]
+    for group in ("dev", "test", "rivals"):
+        asked += [line for line in groups[group] if isinstance(line, str)]
+    # As for the machine that the lock is for, wherever this runs.
+    there = {
+        "python_version": "3.11",
+        "platform_machine": "x86_64",
+        "sys_platform": "linux",
+    }
+    for requirement in map(Requirement, asked):
+        if requirement.marker is None or requirement.marker.evaluate(there):
+            name = canonicalize_name(requirement.name)
+            assert requirement.specifier.contains(locked[name]), requirement
