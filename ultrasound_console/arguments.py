@@ -224,9 +224,11 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--gpu", action="store_true", help="on the GPU instead of the CPU")
     where.add_argument("--rivals", action="store_true", help="other projects' implementations too")
     where.add_argument(
-        "--growth", action="store_true", help="the cost against pulses, channels and pixels"
-    )
+        "--growth", action="store_true",
+        help="the cost against pulses, channels, pixels and the window's size",
+    )  # fmt: skip
     bench.add_argument("--json", type=Path, metavar="F", help="save the figures")
+    bench.add_argument("--figure", type=Path, metavar="PNG", help="with --growth, draw the costs")
     return made
 
 

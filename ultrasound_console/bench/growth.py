@@ -1,4 +1,4 @@
-"""How the cost of a frame grows with the ensemble, the channels and the pixels.
+"""How the cost of a frame grows with the ensemble, the channels, the pixels and the window.
 
 A cost that grows with the work alone is a constant plus a share for each unit. What is told beside
 each cost is its distance from the straight line through the smallest and the largest of the row.
@@ -7,12 +7,15 @@ each cost is its distance from the straight line through the smallest and the la
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..frames import ChannelFrame
+from ..frames import ChannelFrame, DopplerFrame
 from ..geometry import Probe
 from ..pipeline import doppler as finish
 from ..pipeline import form
@@ -22,11 +25,17 @@ from .work import PROCESSING, network, workload
 ENSEMBLES = (4, 8, 12, 16, 24, 32)
 CHANNELS = (32, 64, 96, 128)
 DEPTHS = (64, 128, 256, 384, 512)
+WINDOWS = ((640, 360), (1024, 576), (1280, 720), (1600, 900), (1920, 1080))
 ROUNDS = 9
+# Takes a size in pixels and gives what draws a frame at that size.
+Draw = Callable[[DopplerFrame], object]
+
+_MS = "_ms"
+_DPI = 110
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Measure all three.
+    """Measure what the signal chain takes.
 
     Returns
     -------
@@ -42,6 +51,32 @@ def measure(rounds: int = ROUNDS) -> dict[str, Any]:
             ("pixels", _pixels()),
         )
     }
+
+
+def measure_windows(
+    draw_at: Callable[[tuple[int, int]], Draw], rounds: int = ROUNDS
+) -> list[dict[str, float]]:
+    """Measure what it takes to draw a new frame, by the pixels of the window.
+
+    Parameters
+    ----------
+    draw_at : callable
+        Takes (width, height) in pixels and returns what draws a frame.
+    rounds : int
+
+    Returns
+    -------
+    list of dict
+        Rows as those of :func:`measure`. CPU time is that of the whole process: software OpenGL
+        has threads of its own.
+    """
+    frame = finish(form(workload(), PROCESSING), PROCESSING, None, network())
+    rows = []
+    for size in WINDOWS:
+        draw = draw_at(size)
+        cost = timed(lambda draw=draw: draw(frame), rounds, clock=time.process_time)  # type: ignore[misc]
+        rows.append({"n": size[0] * size[1], "draw_ms": cost.cpu_ms})
+    return rows
 
 
 def _cost(n: int, frame: ChannelFrame, rounds: int) -> dict[str, float]:
@@ -87,13 +122,58 @@ def table(report: dict[str, Any]) -> str:
     """Lay the rows out for a person."""
     lines = []
     for name, rows in report.items():
-        lines.append(f"{name:>12}{'form ms':>10}{'finish ms':>11}{'off the line':>14}")
-        counts = np.array([row["n"] for row in rows])
-        both_ms = np.array([row["form_ms"] + row["finish_ms"] for row in rows])
-        line_ms = np.interp(counts, counts[[0, -1]], both_ms[[0, -1]])
-        for row, off in zip(rows, both_ms / line_ms - 1.0, strict=True):
-            lines.append(
-                f"{row['n']:12d}{row['form_ms']:10.2f}{row['finish_ms']:11.2f}{100 * off:+13.0f} %"
-            )
+        steps = _steps(rows)
+        heads = "".join(f"{step.replace('_', ' '):>11}" for step in steps)
+        lines.append(f"{name.replace('_', ' '):>14}{heads}{'off the line':>14}")
+        _, sum_ms, line_ms = _against_line(rows)
+        for row, off in zip(rows, sum_ms / line_ms - 1.0, strict=True):
+            costs = "".join(f"{row[step]:11.2f}" for step in steps)
+            lines.append(f"{row['n']:14d}{costs}{100 * off:+13.0f} %")
         lines.append("")
     return "\n".join(lines)
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Write the costs and their straight lines as a picture.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib is missing; the message says where it comes from.
+    OSError
+        The file cannot be written.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("--figures needs Matplotlib: install the extra 'train'") from error
+    figure = Figure(figsize=(3.2 * len(report), 3.2), layout="constrained")
+    every_axes = figure.subplots(1, len(report), squeeze=False)[0]
+    for axes, (name, rows) in zip(every_axes, report.items(), strict=True):
+        counts, sum_ms, line_ms = _against_line(rows)
+        axes.plot(counts, line_ms, color="grey", linestyle=":", label="straight line")
+        axes.plot(counts, sum_ms, color="black", marker=".", label="sum")
+        steps = _steps(rows)
+        for step in steps if len(steps) > 1 else ():
+            costs_ms = [row[step] for row in rows]
+            axes.plot(counts, costs_ms, marker=".", label=step.removesuffix(_MS), alpha=0.7)
+        axes.set_xlabel(name.replace("_", " "))
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0.0)
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(fontsize=7)
+    every_axes[0].set_ylabel("CPU ms")
+    figure.savefig(path, dpi=_DPI)
+
+
+def _steps(rows: Sequence[dict[str, float]]) -> tuple[str, ...]:
+    return tuple(name for name in rows[0] if name.endswith(_MS))
+
+
+def _against_line(
+    rows: Sequence[dict[str, float]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give counts, the sum of all steps, and the line through its first and last."""
+    counts = np.array([row["n"] for row in rows], np.float64)
+    sum_ms = np.array([sum(row[step] for step in _steps(rows)) for row in rows])
+    return counts, sum_ms, np.interp(counts, counts[[0, -1]], sum_ms[[0, -1]])

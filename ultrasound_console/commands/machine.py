@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..declared import Choice, Range, Switch, specs
 from ..settings import GROUPS, Settings
@@ -96,13 +96,14 @@ def _report(path: Path, found: Sequence[Check]) -> None:
 def measure_speed(options: argparse.Namespace) -> int:
     """Measure the speed of the signal chain."""
     from .. import bench
-    from ..bench import gpu, growth
+    from ..bench import gpu
 
     path: Path | None = options.json
     check_json(path)
+    if options.figure is not None and not options.growth:
+        raise InputError("--figure draws what --growth measures: give both")
     if options.growth:
-        report = growth.measure()
-        print(growth.table(report))
+        report = _growth(options.figure)
     elif options.gpu:
         if refusal := gpu.refusal():
             raise InputError(refusal)
@@ -118,3 +119,25 @@ def measure_speed(options: argparse.Namespace) -> int:
     if path is not None:
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _growth(figure: Path | None) -> dict[str, Any]:
+    from ..bench import growth
+    from ..ui.app import CannotStartError
+    from ..ui.offscreen import drawing_at
+
+    report: dict[str, Any] = growth.measure()
+    try:
+        report["window_pixels"] = growth.measure_windows(drawing_at)
+    except CannotStartError as error:
+        print(f"without the window's size: {error}", file=sys.stderr)
+    print(growth.table(report))
+    if figure is not None:
+        try:
+            growth.draw(report, figure)
+        except ImportError as error:
+            raise InputError(str(error)) from error
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{figure}: cannot be written: {reason}") from error
+    return report

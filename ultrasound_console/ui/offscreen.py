@@ -1,9 +1,9 @@
-"""A clip of finished frames without a window on the screen: what the window would show of them."""
+"""Finished frames drawn without a window on the screen, as the window would show them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..cine import LoopFrame
 from ..export.clip import Shot, timing
@@ -66,3 +66,26 @@ def draw_clip(
             yield Shot(still.rgb, lasts_s, still.texts)
     finally:
         canvas.deleteLater()
+
+
+def drawing_at(size: tuple[int, int]) -> Callable[[DopplerFrame], None]:
+    """Make what draws frames at one size and takes no other notice of them.
+
+    Parameters
+    ----------
+    size : tuple of int
+        Of the panels, in pixels.
+
+    Raises
+    ------
+    CannotStartError, RenderError
+        Nothing can be drawn here: OpenGL is missing or too old.
+    """
+    start_application()
+    canvas = PanelCanvas(size=size)
+
+    def draw(frame: DopplerFrame) -> None:
+        canvas.set_frame(frame)
+        canvas.image()
+
+    return draw
