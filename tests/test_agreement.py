@@ -131,6 +131,25 @@ def test_notes_speak_of_what_is_shown() -> None:
     assert "100% of the colour does not look like blood" in note
 
 
+@pytest.mark.parametrize("odds", [0.97, 1.03])
+def test_a_fold_that_is_hardly_likelier_than_none_is_not_claimed(odds: float) -> None:
+    coherence, flow = _everywhere()
+    velocity = np.zeros(SHAPE, np.float32)
+    # Alike everywhere, votes are in the ratio of the probabilities: their odds to (1 + 2) * 3/8.
+    ratio = (odds * 1.75) ** (8.0 / 9.0)
+    posterior = np.zeros((*SHAPE, 8), np.float32)
+    posterior[..., 3], posterior[..., 4] = 1.0 / (1.0 + ratio), ratio / (1.0 + ratio)
+    posterior[..., 7] = 0.95
+    inside = np.s_[7:-7, 7:-7]
+    found = agreement.agree(velocity, coherence, flow, posterior)
+    assert (found.abstained[inside] == (odds < 1.0)).all()
+    assert (found.fold[inside] == (0 if odds < 1.0 else 1)).all()
+    posterior[..., 3] = 0.0  # against another fold than none, the likelier one is claimed
+    posterior[..., 5] = 1.0 / (1.0 + ratio)
+    found = agreement.agree(velocity, coherence, flow, posterior)
+    assert (found.fold[inside] == 1).all()
+
+
 def test_nothing_outside_the_flow() -> None:
     coherence, flow = _everywhere()
     flow[10:20] = False
@@ -188,5 +207,6 @@ def test_folds_and_confidence_are_those_of_array_code(seed: int) -> None:
     np.testing.assert_allclose(found.confidence[i, j], sure, rtol=2e-5)
     heard = histogram[..., 3:].sum(axis=-1)[i // 2, j // 2]
     left = (sure < 0.4) | ((posterior[i, j, 7] < 0.5) & (heard < 0.6))
+    left |= (chosen != 3) & (tempered.max(axis=1) < 1.75 * tempered[:, 3])
     np.testing.assert_array_equal(found.abstained[i, j], left)
     np.testing.assert_array_equal(found.fold[i, j], np.where(left, 0, chosen - 3))

@@ -37,6 +37,10 @@ _NO_FOLD = 99
 # Pixels are left as measured below these; the second only where there is no flow around.
 _LEAST_CONFIDENCE = 0.4
 _LEAST_LUMEN = 0.5
+# A wrong correction is worse than none: a fold has to be so many times as likely as fold 0. Chosen
+# on 100 scenes of neither training nor test set: a third fewer false corrections where flow goes
+# both ways, for 2 to 3 % more wrong folds.
+_LEAST_ODDS = 1.75
 NOTE = "de-aliasing: "
 """What notes on pixels left as measured begin with."""
 # A note is due when more than this share of the flow is left alone.
@@ -68,7 +72,8 @@ def agree(
     Returns
     -------
     Unwrapped
-        Pixels whose folds are all unlikely, or that do not look like blood, are left as measured.
+        Pixels whose folds are all unlikely, or hardly likelier than none, or that do not look like
+        blood, are left as measured.
     """
     velocity = np.require(velocity, np.float32, ["C", "W"])
     flow = np.require(flow, np.bool_, ["C", "W"])
@@ -111,6 +116,7 @@ def agree(
         mixed,
         busy,
         _LEAST_CONFIDENCE,
+        _LEAST_ODDS,
         _LEAST_LUMEN,
         work[0, 1:],
         fold,

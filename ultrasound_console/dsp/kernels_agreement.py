@@ -118,7 +118,8 @@ def vote(
             continue
         # What runs over from one cell to the next falls into bins that nobody reads.
         # Slices, because an index that may be negative keeps a loop from registers.
-        blurred[:] = spread[reach] * raw
+        for b in range(raw.size):
+            blurred[b] = spread[reach] * raw[b]
         for k in range(1, reach + 1):
             above, below = spread[reach + k], spread[reach - k]
             upper, lower, middle = raw[2 * k :], raw, blurred[k:]
@@ -143,6 +144,7 @@ def decide(
     mixed: Float32,
     busy: Bool,
     least_confidence: float,
+    least_odds: float,
     least_lumen: float,
     total: Float32,
     fold: NDArray[np.int8],
@@ -163,6 +165,8 @@ def decide(
         From :func:`vote`.
     least_confidence, least_lumen : float
         A pixel with less than either is left as measured.
+    least_odds : float
+        So is one whose fold is not so many times as likely as none.
     total : (n_cell_lines, N_BINS) float32
         To work in.
     fold, confidence, abstained, bloodless : (n_depths, n_lines)
@@ -196,7 +200,7 @@ def decide(
                 lower = min(int(place), _LAST)
                 part = place - np.float32(lower)
                 at, first = N_LANES * (i * n_columns + j), N_BINS * (j // SIDE) + lower
-                best, most, everything = 0, _ZERO, _ZERO
+                best, most, everything, unchanged = 0, _ZERO, _ZERO, _ZERO
                 for n in range(N_FOLDS):
                     b = first + _PER_FOLD * n
                     near = votes[b] * (_ONE - part) + votes[b + 1] * part + _LEAST_VOTE
@@ -204,11 +208,14 @@ def decide(
                     # To the power of 3/8: neighbours are not independent witnesses.
                     tempered = np.sqrt(root) * np.sqrt(np.sqrt(root))
                     everything += tempered
+                    if n == N_FOLDS // 2:
+                        unchanged = tempered
                     if tempered > most:
                         best, most = n, tempered
                 confidence[i, j] = most / everything
                 looks_other = is_lonely and chances[at + LUMEN] < least_lumen
-                if looks_other or confidence[i, j] < least_confidence:
+                is_close = best != N_FOLDS // 2 and most < np.float32(least_odds) * unchanged
+                if looks_other or is_close or confidence[i, j] < least_confidence:
                     abstained[i, j] = True
                     bloodless[i, j] = looks_other
                 else:
