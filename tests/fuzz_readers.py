@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import beamformed_files
+import gui4us_files
 import h5py
 import numpy as np
 import recorded
@@ -26,9 +27,10 @@ from ultrasound_console import labels, presets, segment
 from ultrasound_console.assets import AssetError, model
 from ultrasound_console.config import ConfigError
 from ultrasound_console.dsp.quantise import quantise, restore
-from ultrasound_console.frames import IqFrame
+from ultrasound_console.frames import Correction, IqFrame
 from ultrasound_console.geometry import ImageGrid, Probe
 from ultrasound_console.record.content import Content
+from ultrasound_console.record.marks import Note
 from ultrasound_console.settings import AcquisitionSettings, ProcessingSettings, Settings
 from ultrasound_console.sources import SourceError, open_source, promises
 
@@ -45,6 +47,10 @@ ERRORS = (SourceError, ConfigError, AssetError)
 GRID = ImageGrid("parallel", 20, 6, (-2e-3, 2e-3), (5e-3, 10e-3))
 SMALL = recorded.acquisition(
     probe=Probe.linear("small", 2, 3e-4, 5e6), bmode_angles_rad=(0.0,), n_pulses=4
+)
+NOTE = Note("wall", (0.0, 0.01), (2e-3, 8e-3))
+BY_HAND = Correction(
+    np.full(SMALL.colour_grid.shape, 0.5, np.float32), np.ones(SMALL.colour_grid.shape, bool)
 )
 MAPPING = """file = "data/scan.{suffix}"
 [samples]
@@ -95,7 +101,9 @@ def own(content: Content, *, journal: bool = False) -> Callable[[Path], list[str
 
             recover, recorder.recover = recorder.recover, keep
         try:
-            recorded.record(path, [frame(k, SMALL) for k in range(4)], content=content)
+            frames = [frame(k, SMALL) for k in range(4)]
+            frames[1] = dataclasses.replace(frames[1], by_hand=BY_HAND)
+            recorded.record(path, frames, content=content, notes=(NOTE,))
         finally:
             if journal:
                 recorder.recover = recover
@@ -108,6 +116,10 @@ def clarius(folder: Path) -> list[str]:
     iq = np.concatenate([beamformed_files.made_up(GRID, 5)] * 3)
     beamformed_files.write_clarius(folder / "scan.raw", GRID, iq, n_frames=3, extra="prf: 1 kHz\n")
     return ["scan.raw", "scan.yml"]
+
+
+def gui4us(folder: Path) -> list[str]:
+    return [gui4us_files.write_gui4us(folder / "scan.pkl").name]
 
 
 def beamformed(write: Callable[..., Path], name: str) -> Callable[[Path], list[str]]:
@@ -203,6 +215,7 @@ KINDS: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path], object]]] =
     "journal": (own(Content.CHANNELS, journal=True), play),
     "journal of iq": (own(Content.IQ, journal=True), play),
     "clarius": (clarius, play),
+    "gui4us": (gui4us, play),
     "beamformed uff": (beamformed(beamformed_files.write_uff_beamformed, "b.uff"), play),
     "beamformed zea": (beamformed(beamformed_files.write_zea_beamformed, "b.hdf5"), play),
     "mapping, npz": (mapped("npz"), play),

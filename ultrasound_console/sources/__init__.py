@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .protocol import NoPrfError, Source, SourceError, open_source, source_names
+from .protocol import Annotated, NoPrfError, Source, SourceError, open_source, source_names
 
-__all__ = ["NoPrfError", "Source", "SourceError", "open_source", "source_names"]
+__all__ = ["Annotated", "NoPrfError", "Source", "SourceError", "open_source", "source_names"]

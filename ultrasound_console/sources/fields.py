@@ -90,11 +90,14 @@ class Fields:
         Put before a field's name in messages.
     fetch : callable
         From a field's name to its array, or None where the file has no such field.
+    if_missing : str
+        What to do where a field is missing.
     """
 
     file: str
     prefix: str
     fetch: Callable[[str], NDArray[Any] | None]
+    if_missing: str = "add it to the file"
 
     def refuse(self, name: str, problem: str, advice: str = CORRECT_FILE) -> SourceError:
         """Make the error about one field."""
@@ -125,7 +128,7 @@ class Fields:
         """
         values = self.optional(name)
         if values is None:
-            raise self.refuse(name, "missing", "add it to the file")
+            raise self.refuse(name, "missing", self.if_missing)
         if values.shape != shape:
             raise self.refuse(name, f"has shape {values.shape} where {shape} is needed")
         return values
@@ -141,7 +144,7 @@ class Fields:
         values = self.optional(name)
         if values is None:
             if default is None:
-                raise self.refuse(name, "missing", "add it to the file")
+                raise self.refuse(name, "missing", self.if_missing)
             return default
         if values.size != 1:
             raise self.refuse(name, f"has {values.size} values where one is needed")

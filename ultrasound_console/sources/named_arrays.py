@@ -1,4 +1,4 @@
-"""Arrays by name in a NumPy archive (``.npz``), an HDF5 file or a MATLAB 5 file.
+"""Arrays by name in a NumPy archive (``.npz``), an HDF5 file, a MATLAB 5 file or a pickle.
 
 What an array is - its type and shape - is looked at before it is read, and nothing is unpickled.
 """
@@ -29,6 +29,8 @@ from .fields import (
 )
 from .hdf5 import Hdf5, open_hdf5
 from .matlab5 import Matlab5
+from .pickled_arrays import Pickled
+from .pickled_values import MAGIC
 
 Choose = Callable[[tuple[int, ...]], Any]
 """Looks at a shape and says which part of the array is wanted, or raises SourceError."""
@@ -65,7 +67,7 @@ def open_data(path: Path) -> Iterator[DataFile]:
     Raises
     ------
     SourceError
-        None of the three kinds, or damaged.
+        None of these kinds, or damaged.
     """
     name = display_name(path)
     with library_call(name, ""), path.open("rb") as stream:
@@ -81,6 +83,8 @@ def open_data(path: Path) -> Iterator[DataFile]:
             yield _InNpz(archive, name)
     elif head[124:128] in _MATLAB5:
         yield _InMatlab5(Matlab5(path), name)
+    elif head[:1] == MAGIC:
+        yield Pickled(path)
     else:
         raise refusal(name, "", "neither NPZ nor HDF5 nor MATLAB", "give one of these")
 

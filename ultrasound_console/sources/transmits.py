@@ -122,8 +122,28 @@ def plane_wave(
     return math.asin(sine), crossing_s
 
 
+def unfocused_wave(
+    fields: Fields, name: str, delays_s: NDArray[np.float64], probe: Probe, sound_speed_m_s: float
+) -> Wave:
+    """Find the wave without a focus: plane, or what a convex array sends with all elements at once.
+
+    Raises
+    ------
+    SourceError
+        The delays make neither.
+    """
+    center_m = probe.center_of_curvature_m
+    wave = None
+    if center_m is not None:
+        wave = diverging_wave(delays_s, probe, sound_speed_m_s, center_m)
+    if wave is None:
+        angle_rad, crossing_s = plane_wave(fields, name, delays_s, probe, sound_speed_m_s)
+        wave = Wave(angle_rad, crossing_s=crossing_s)
+    return wave
+
+
 def same_transmits(waves: list[Wave | None], starts_s: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Pick the transmits of one wave: of that nearest to straight down.
+    """Pick the transmits of one wave: of that sent most often, then nearest to straight down.
 
     Parameters
     ----------
@@ -138,7 +158,15 @@ def same_transmits(waves: list[Wave | None], starts_s: NDArray[np.float64]) -> N
     """
     angles_rad = np.array([np.nan if wave is None else wave.angle_rad for wave in waves])
     curvatures = np.array([0.0 if wave is None else 1.0 / wave.source_distance_m for wave in waves])
-    chosen = int(np.nanargmin(np.abs(angles_rad)))
+    _, kinds, counts = np.unique(
+        np.stack([angles_rad / 1e-4, starts_s / 1e-9, curvatures / 1e-2]).round(),
+        axis=1,
+        return_inverse=True,
+        return_counts=True,
+    )
+    often = np.where(np.isnan(angles_rad), 0, counts[kinds.ravel()])
+    angles = np.where(often == often.max(), angles_rad, np.nan)
+    chosen = int(np.nanargmin(np.abs(angles)))
     same = np.abs(angles_rad - angles_rad[chosen]) < 1e-4
     same &= np.abs(curvatures - curvatures[chosen]) < 1e-3 * max(curvatures[chosen], 1e-6)
     same &= np.abs(starts_s - starts_s[chosen]) < 1e-9

@@ -31,9 +31,9 @@ from .transmits import (
     Wave,
     array_of,
     diverging_wave,
-    plane_wave,
     same_transmits,
     transmits_note,
+    unfocused_wave,
 )
 from .zea_beamformed import track_with
 
@@ -42,7 +42,7 @@ ANGLE_TOLERANCE_RAD = 0.01
 
 
 def read_zea(path: Path, prf_hz: float | None = None) -> Recording:
-    """Read zea channel data; of several plane or diverging waves, the one nearest to 0 degrees.
+    """Read zea channel data; of several plane or diverging waves, the one sent most often.
 
     zea counts ``initial_times`` from the first element that fires; the wave crosses the middle of
     the array later, by the delay that an element would have there.
@@ -149,7 +149,7 @@ def _waves(
                 problem = f"{focus_m[index]:g} m: t0_delays make no wave that diverges from there"
                 raise scan.refuse("focus_distances", problem)
         else:
-            wave = _unfocused(scan, delays_s[index], probe, speed_m_s)
+            wave = unfocused_wave(scan, "t0_delays", delays_s[index], probe, speed_m_s)
             if not abs(wave.angle_rad - named) <= ANGLE_TOLERANCE_RAD:
                 problem = f"{named:g} rad contradicts t0_delays, which give {wave.angle_rad:g}"
                 raise scan.refuse("polar_angles", problem)
@@ -162,18 +162,6 @@ def _waves(
     if not np.all(np.abs(starts_s[used]) <= 1.0):
         raise scan.refuse("initial_times", "not times in seconds")
     return waves, starts_s
-
-
-def _unfocused(scan: Fields, delays_s: NDArray[np.float64], probe: Probe, speed_m_s: float) -> Wave:
-    """Wave without a focus: plane, or what a convex array sends with all elements at once."""
-    center_m = probe.center_of_curvature_m
-    wave = None
-    if center_m is not None:
-        wave = diverging_wave(delays_s, probe, speed_m_s, center_m)
-    if wave is None:
-        angle_rad, crossing_s = plane_wave(scan, "t0_delays", delays_s, probe, speed_m_s)
-        wave = Wave(angle_rad, crossing_s=crossing_s)
-    return wave
 
 
 def _pulse_times(

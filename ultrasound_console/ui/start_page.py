@@ -26,7 +26,8 @@ from ..recent import Recent
 from ..simulation import SCENES
 from ..sources.protocol import SIMULATED, US4US
 from . import theme
-from .choices import STEPS, Cards, RecentRow, SceneCard
+from .choices import Cards, RecentRow, SceneCard
+from .keyboard import ARROW_KEYS
 from .looking import Looking
 
 _ROOMY_PX = 28
@@ -116,8 +117,8 @@ class StartPage(QWidget):
         key, at = Qt.Key(event.key()), self.focusWidget()
         if key == Qt.Key.Key_Escape:
             self.left.emit()
-        elif key in STEPS and at is self.open_button:
-            self._go(self.open_button, *STEPS[key])
+        elif key in ARROW_KEYS and at is self.open_button:
+            self._go(self.open_button, *ARROW_KEYS[key])
         elif key == Qt.Key.Key_Delete and isinstance(at, RecentRow):
             self._forget(at)
         elif event.modifiers() & _OF_THE_WINDOW or _is_function_key(event.key()):
@@ -211,7 +212,10 @@ class StartPage(QWidget):
         files.setSpacing(4)
         files.addWidget(_heading("Recordings"))
         files.addWidget(
-            _quiet("The console's own, MUST (.mat), UFF/USTB or zea. Or drop a file here.")
+            _quiet(
+                "The console's own, MUST (.mat), UFF/USTB, zea, Clarius (.raw), gui4us (.pkl), "
+                "or a mapping file (.toml) to your own arrays. Or drop a file here."
+            )
         )
         files.addSpacing(8)
         files.addWidget(self.open_button)
