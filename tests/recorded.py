@@ -50,9 +50,10 @@ def iq_frame(index: int, of: Acquisition) -> IqFrame:
     return IqFrame(index, time_s, 100.0 + time_s, of, iq, power)
 
 
-def record(path, frames, **options) -> RecorderStatus:
+def record(path, frames, *, notes=(), **options) -> RecorderStatus:
     """Record frames from beginning to end."""
     recorder = Recorder(path, **options)
+    recorder.annotate(notes)
     recorder.start()
     for frame in frames:
         if recorder.content is Content.IQ:

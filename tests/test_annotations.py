@@ -188,12 +188,12 @@ def test_notes_stay_through_freezing_zooming_and_other_views_until_another_sourc
 
 
 def test_there_is_an_end_to_them(writer):
-    for number in range(annotations.MOST):
+    for number in range(annotations.MAX_NOTES):
         writer.console.key(Qt.Key.Key_Return)
         writer.type(f"n{number}")
         writer.window.tools.annotations._select(None)
     writer.console.key(Qt.Key.Key_Return)
-    assert len(writer.notes) == annotations.MOST
+    assert len(writer.notes) == annotations.MAX_NOTES
     assert writer.window.tools.row.hint.text() == annotations.TOO_MANY
 
 

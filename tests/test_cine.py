@@ -1,4 +1,6 @@
 import dataclasses
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -148,3 +150,12 @@ def test_bytes_return_to_nothing(cine):
     cine.clear()
     assert cine.n_bytes == 0
     assert cine.indices() == ()
+
+
+def test_nobody_waits_while_forgotten_frames_are_freed(cine):
+    asked = []
+    # Whoever holds the ring's lock here makes others wait, as long as all the freeing takes.
+    weakref.finalize(cine.frame(2), lambda: asked.append(cine._lock.locked()))
+    cine.clear()
+    gc.collect()
+    assert asked == [False]

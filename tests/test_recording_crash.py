@@ -17,7 +17,7 @@ import pytest
 from recorded import acquisition, channel_frame, identical, record
 
 from ultrasound_console.geometry import Probe
-from ultrasound_console.record import convert
+from ultrasound_console.record import tracks
 from ultrasound_console.record.content import Content, Part, Taken, text
 from ultrasound_console.record.convert import recover
 from ultrasound_console.record.journal import (
@@ -261,7 +261,7 @@ def test_ended_between_the_file_and_the_journal(journal) -> None:
 
 
 def test_what_reads_back_otherwise_keeps_the_journal(journal, monkeypatch) -> None:
-    monkeypatch.setattr(convert, "to_zea", _failing_disk(convert.to_zea))
+    monkeypatch.setattr(tracks, "to_zea", _failing_disk(tracks.to_zea))
     with pytest.raises(OSError, match="reads otherwise"):
         recover(journal)
     assert [path.name for path in journal.parent.iterdir()] == ["a.h5.part"]
@@ -282,7 +282,7 @@ def _failing_disk(original):
         calls.append(data)
         return crc32(data, *rest) ^ (len(calls) == 3)
 
-    convert.zlib = type("zlib", (), {"crc32": staticmethod(changing_crc32)})
+    tracks.zlib = type("zlib", (), {"crc32": staticmethod(changing_crc32)})
     return to_zea
 
 

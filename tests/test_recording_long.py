@@ -1,21 +1,26 @@
 """Raw data at the console's full rate, and beamformed data for long: no loss, memory flat.
 
-By hand, on a disk that takes 200 MB/s: ``pytest -m long -s tests/test_recording_long.py --basetemp
-DIR``. Needs some 20 GB.
+By hand, on a disk that takes 200 MB/s and has 30 GB::
+
+    RECORD_FIGURES=figures.json pytest -m long -s tests/test_recording_long.py --basetemp DIR
+
+``RECORD_SECONDS`` and ``RECORD_IQ_SECONDS`` make it shorter than 60 s and 1200 s of data.
 """
 
 import dataclasses
+import json
 import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from fakes import make_acquisition
 
-from ultrasound_console.dsp.quantise import Quantised
+from ultrasound_console.dsp.quantise import Quantised, restore
 from ultrasound_console.frames import ChannelFrame, IqFrame
 from ultrasound_console.geometry import ImageGrid, Probe
 from ultrasound_console.record.content import Content
@@ -25,6 +30,7 @@ from ultrasound_console.sources import open_source
 pytestmark = pytest.mark.long
 RAW_SECONDS = float(os.environ.get("RECORD_SECONDS", "60"))
 IQ_SECONDS = float(os.environ.get("RECORD_IQ_SECONDS", "1200"))
+FIGURES = os.environ.get("RECORD_FIGURES", "")
 MB = 1e6
 
 
@@ -61,6 +67,8 @@ class Watch:
     @property
     def growth(self) -> float:
         """From the first fifth to the last one, the highest of each."""
+        if not self.bytes:
+            return 0
         fifth = max(1, len(self.bytes) // 5)
         return max(self.bytes[-fifth:]) - max(self.bytes[:fifth])
 
@@ -78,16 +86,25 @@ def paced(n, interval_s, give):
     return longest_s
 
 
-def told(what, recorder, watch, seconds, cpu_s, longest_s, finish_s):
+def told(what, recorder, watch, seconds, finish_s, **more):
+    """Print the figures, and keep them beside others in the file that was asked for."""
     status = recorder.status
-    line = (
-        f"\n{what}: {status.n_frames} frames, {status.n_lost} lost, "
-        f"{status.n_bytes / MB / seconds:.1f} MB/s, disk {status.disk_bytes_s / MB:.0f} MB/s, "
-        f"{100 * cpu_s / seconds:.1f} % of one core, hand-over at most {1e3 * longest_s:.2f} ms, "
-        f"memory {max(watch.bytes) / MB:.0f} MB, grew by {watch.growth / MB:.0f} MB, "
-        f"finished in {finish_s:.1f} s; {status.told}\n"
-    )
-    sys.stderr.write(line)
+    figures = {
+        "seconds": seconds,
+        "frames": status.n_frames,
+        "lost": status.n_lost,
+        "written_mb_s": status.n_bytes / MB / seconds,
+        "disk_mb_s": status.disk_bytes_s / MB,
+        "memory_mb": max(watch.bytes, default=0) / MB,
+        "memory_growth_mb": watch.growth / MB,
+        "finished_in_s": finish_s,
+        **more,
+    }
+    sys.stderr.write(f"\n{what}: {json.dumps(figures, indent=1)}\n{status.told}\n")
+    if FIGURES:
+        path = Path(FIGURES)
+        others = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**others, what: figures}, indent=1))
 
 
 def test_raw_data_at_the_full_rate(tmp_path) -> None:
@@ -114,7 +131,15 @@ def test_raw_data_at_the_full_rate(tmp_path) -> None:
     status = recorder.wait()
     finish_s = time.perf_counter() - begun_s
     watch.stop()
-    told("raw", recorder, watch, RAW_SECONDS, cpu_s, longest_s, finish_s)
+    told(
+        "raw",
+        recorder,
+        watch,
+        RAW_SECONDS,
+        finish_s,
+        cores=cpu_s / RAW_SECONDS,
+        longest_hand_over_ms=1e3 * longest_s,
+    )
     assert (status.phase, status.n_frames, status.n_lost) == (Phase.DONE, n, 0)
     assert watch.growth < 100 * MB
     source = open_source(str(tmp_path / "a.h5"), real_time=False)
@@ -150,7 +175,16 @@ def test_beamformed_data_for_long(tmp_path) -> None:
     begun_s = time.perf_counter()
     status = recorder.wait()
     watch.stop()
-    told("IQ", recorder, watch, IQ_SECONDS, 0.0, 0.0, time.perf_counter() - begun_s)
+    told("IQ", recorder, watch, IQ_SECONDS, time.perf_counter() - begun_s)
     assert (status.phase, status.n_frames, status.n_lost) == (Phase.DONE, n, 0)
     assert watch.growth < 100 * MB
+    source = open_source(str(tmp_path / "a.h5"), real_time=False)
+    assert source.n_frames == n
+    source.start()
+    iq = restore(quantised)
+    for k in range(min(n, 50)):
+        frame = source.read(1.0)
+        assert (frame.index, frame.time_s) == (k, 0.1 * k)
+        assert np.array_equal(frame.iq, iq)
+    source.close()
     (tmp_path / "a.h5").unlink()

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from known_flow import KnownFlow
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
 from recorded import acquisition, channel_frame, record
 
 from ultrasound_console import compute as compute_module
-from ultrasound_console.frames import IqFrame
+from ultrasound_console.frames import IqFrame, Status
 from ultrasound_console.record.content import Content
+from ultrasound_console.record.marks import Note
 from ultrasound_console.sources import open_source
 from ultrasound_console.ui.recorder import GO_ON_FIRST
 
@@ -43,12 +45,14 @@ def live(console, monkeypatch):
         iq = np.zeros((*of.colour_grid.shape, 2, 12), np.float32)
         iq[0, 0, 0, :] = 100.0 + frame.index
         power = np.ones(of.bmode_grid.shape, np.float32)
-        return IqFrame(frame.index, frame.time_s, frame.received_s, of, iq, power)
+        told = frame.index, frame.time_s, frame.received_s, of
+        return IqFrame(*told, iq, power, by_hand=frame.by_hand)
 
     monkeypatch.setattr(compute_module, "form", form)
     console.open()
     console.play(2)
-    console.until(lambda: "LIVE" in console.chip)
+    # No frame comes by itself: where the computer is busy, the picture is an old one at once.
+    console.until(lambda: console.chip in ("LIVE", "STALE"))
     console.recording = console.window.recording
     console.said = []
     console.recording.said.connect(lambda text, is_error: console.said.append((text, is_error)))
@@ -58,6 +62,11 @@ def live(console, monkeypatch):
 def files(console):
     folder = console.recording.folder
     return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def shown_notes(console):
+    labels = console.window.canvas.findChildren(QLabel, "note")
+    return [label for label in labels if label.isVisible()]
 
 
 def title(console) -> str:
@@ -122,6 +131,29 @@ def test_save_the_loop_from_in_to_out(live) -> None:
     with h5py.File(files(live)[0]) as file:
         wall_s = file["ultrasound_console/frames/wall_s"][()]
         assert np.all(np.diff(wall_s) > 0.0)
+
+
+def test_notes_and_folds_by_hand_go_along_and_are_shown_again(live) -> None:
+    tools, note = live.window.tools, Note("plaque", (0.001, 0.012), (0.004, 0.008))
+    live.key(Qt.Key.Key_R, CONTROL | SHIFT)
+    live.play(2)
+    live.freeze()
+    tools.annotations.begin((note,))
+    live.key(Qt.Key.Key_E, SHIFT)
+    live.until(lambda: Status.BY_HAND in live.frame.status)
+    given = live.frame.status == Status.BY_HAND
+    live.key(Qt.Key.Key_R, CONTROL | SHIFT)
+    live.until(lambda: bool(live.said))
+    tools.annotations.clear()
+    path = str(files(live)[0])
+    replay = live.flow.sources[path] = open_source(path)
+    live.window.open_source(path)
+    live.until(lambda: live.frame is not None and live.frame.acquisition.source == replay.name)
+    live.until(lambda: Status.BY_HAND in live.frame.status)
+    corrections = (live.engine.cine.correction(index) for index in live.engine.cine.indices())
+    assert any(one is not None and np.array_equal(one.given, given) for one in corrections)
+    assert tools.annotations.notes == (note,)
+    live.until(lambda: [one.text() for one in shown_notes(live)] == ["plaque"] * 3)
 
 
 def test_nothing_to_record_while_frozen(live) -> None:

@@ -1,7 +1,6 @@
 """Recordings that are damaged, cut off or lie: one clear line, whatever is in them."""
 
 import json
-import sys
 
 import h5py
 import numpy as np
@@ -154,21 +153,3 @@ def test_wrong_words(wrong, tmp_path, capsys, monkeypatch) -> None:
     options = ["--seconds", "1", "--out", "a.h5", *wrong]
     assert main(["record", "simulated:straight-tube", *options]) == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-# ---- zea itself ----------------------------------------------------------------------------
-
-
-@pytest.mark.rivals
-def test_zea_opens_it(tmp_path) -> None:
-    """Only where it is installed: it brings a deep-learning framework along."""
-    zea = pytest.importorskip("zea")
-    of = acquisition()
-    made = [channel_frame(k, of) for k in range(3)]
-    record(tmp_path / "a.h5", made)
-    with zea.File(tmp_path / "a.h5") as file:
-        spec = zea.data.spec.FileSpec.from_hdf5(file)
-    assert [track.label for track in spec.tracks] == ["colour, part 1", "B-mode, part 1"]
-    found = spec.tracks[0].data.raw_data
-    assert identical(np.stack([f.colour.swapaxes(1, 2)[..., None] for f in made]), found)
-    assert "zea" in sys.modules

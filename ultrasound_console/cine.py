@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from .corrections import Correction, corrected
+from .corrections import corrected
 from .dsp.kernels_summary import summarise
 from .dsp.quantise import Quantised, quantise, restore
-from .frames import Acquisition, DopplerFrame, IqFrame
+from .frames import Acquisition, Correction, DopplerFrame, IqFrame
 from .settings import ProcessingSettings
 
 DEFAULT_BUDGET_BYTES = 1 << 30
@@ -102,7 +102,7 @@ class Cine:
         self._sealed = False
 
     def append(self, iq: IqFrame, frame: DopplerFrame, quantised: Quantised | None = None) -> bool:
-        """Add a frame, dropping the oldest ones beyond the budget.
+        """Add a frame, with what was given to it by hand, dropping the oldest beyond the budget.
 
         Parameters
         ----------
@@ -122,6 +122,8 @@ class Cine:
             quantised = quantise(iq.iq, iq.acquisition.n_pulses)
         samples_elsewhere = replace(iq, iq=np.zeros(0, np.float32))
         entry = _Entry(quantised, samples_elsewhere, frame, LoopFrame.of(frame))
+        if iq.by_hand is not None:
+            entry = entry.put(frame, iq.by_hand.on(iq.acquisition.colour_grid.shape))
         with self._lock:
             if self._sealed:
                 return False
@@ -150,9 +152,11 @@ class Cine:
     def clear(self) -> None:
         """Forget everything and take new frames."""
         with self._lock:
-            self._entries.clear()
+            # They are freed after this block: the screen does not wait for that.
+            forgotten, self._entries = self._entries, OrderedDict()
             self._n_bytes = 0
             self._sealed = False
+        del forgotten
 
     @property
     def sealed(self) -> bool:
@@ -209,15 +213,19 @@ class Cine:
 
     def iq(self, index: int) -> IqFrame | None:
         """Beamformed samples of that index, None if it is not held."""
-        with self._lock:
-            entry = self._entries.get(index)
-        return None if entry is None else replace(entry.iq, iq=restore(entry.quantised))
+        kept = self.kept(index)
+        return None if kept is None else replace(kept[1], iq=restore(kept[0]))
 
     def kept(self, index: int) -> tuple[Quantised, IqFrame] | None:
-        """Return the samples of that index as they are kept, and their frame without them."""
+        """Return the samples of that index as they are kept, and their frame without them.
+
+        The frame carries what is given to it by hand now.
+        """
         with self._lock:
             entry = self._entries.get(index)
-        return None if entry is None else (entry.quantised, entry.iq)
+        if entry is None:
+            return None
+        return entry.quantised, replace(entry.iq, by_hand=entry.correction)
 
     def replace(self, *frames: DopplerFrame) -> None:
         """Put re-processed frames in the place of those with their indices, all at once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,27 +10,9 @@ from numpy.typing import NDArray
 from .accuracy import score_frame
 from .dsp.kernels_correction import give
 from .dsp.unwrap import MAX_FOLD
-from .frames import DopplerFrame, Float32, Status
+from .frames import Correction, DopplerFrame, Status
 
 Bool = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False)
-class Correction:
-    """What was given by hand, on the colour grid of a frame.
-
-    It is kept as velocities, not as folds: where other settings measure a pixel on the other side
-    of v_N, the velocity that was meant is still the same.
-
-    Attributes
-    ----------
-    velocity_m_s : (n_depths, n_lines) float32
-        With the folds that were given; 0 elsewhere.
-    given : (n_depths, n_lines) bool
-    """
-
-    velocity_m_s: Float32
-    given: Bool
 
 
 def changed(

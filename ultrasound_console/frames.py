@@ -161,6 +161,32 @@ class _Frozen:
 
 
 @dataclass(frozen=True, eq=False)
+class Correction:
+    """What was given by hand, on the colour grid of a frame.
+
+    It is kept as velocities, not as folds: where other settings measure a pixel on the other side
+    of v_N, the velocity that was meant is still the same.
+
+    Attributes
+    ----------
+    velocity_m_s : (n_depths, n_lines) float32
+        With the folds that were given; 0 elsewhere.
+    given : (n_depths, n_lines) bool
+    """
+
+    velocity_m_s: Float32
+    given: NDArray[np.bool_]
+
+    def on(self, shape: tuple[int, int]) -> Correction:
+        """Return it on a finer or coarser grid of the same extent, each pixel as its nearest."""
+        if shape == self.given.shape:
+            return self
+        pairs = zip(self.given.shape, shape, strict=True)
+        near = np.ix_(*(np.rint(np.linspace(0, n - 1, m)).astype(int) for n, m in pairs))
+        return Correction(self.velocity_m_s[near], self.given[near])
+
+
+@dataclass(frozen=True, eq=False)
 class ChannelFrame(_Frozen):
     """One frame as it comes from the array.
 
@@ -178,6 +204,8 @@ class ChannelFrame(_Frozen):
     bmode : (n_angles, n_elements, n_samples) int16, float32 or complex64, or None
         RF or IQ of the B-mode block.
     truth : FlowTruth or None
+    by_hand : Correction or None
+        What was given to it by hand when it was recorded.
     """
 
     index: int
@@ -187,6 +215,7 @@ class ChannelFrame(_Frozen):
     colour: NDArray[Any]
     bmode: NDArray[Any] | None = None
     truth: FlowTruth | None = None
+    by_hand: Correction | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +230,8 @@ class IqFrame(_Frozen):
         lie where they were computed: in host memory, or on a GPU (CuPy).
     bmode_power : (n_depths, n_lines) float32
         Echo power on ``acquisition.bmode_grid``, linear.
+    by_hand : Correction or None
+        What has been given to it by hand.
     notes : tuple of str
         What the channels lack.
     """
@@ -212,6 +243,7 @@ class IqFrame(_Frozen):
     iq: Float32
     bmode_power: Float32
     truth: FlowTruth | None = None
+    by_hand: Correction | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

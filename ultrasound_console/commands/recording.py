@@ -23,8 +23,9 @@ def record(options: argparse.Namespace) -> int:
     """Record a source for some seconds."""
     from ..record.content import Content
     from ..record.journal import RecordError
-    from ..record.recorder import Phase, Recorder
-    from ..sources import SourceError, open_source
+    from ..record.recorder import Recorder
+    from ..record.status import Phase
+    from ..sources import Annotated, SourceError, open_source
 
     if not 0.0 < options.seconds < 1e6:
         raise InputError(f"--seconds {options.seconds:g}: give a time in seconds")
@@ -40,6 +41,8 @@ def record(options: argparse.Namespace) -> int:
                 note(text)
             content = Content.IQ if options.iq else Content.CHANNELS
             recorder = Recorder(output, content, settings=lambda: settings)
+            if isinstance(source, Annotated):
+                recorder.annotate(source.annotations)
             recorder.start()
             try:
                 _feed(recorder, source, settings, options.seconds)
@@ -83,7 +86,7 @@ def _feed(recorder: Recorder, source: Source, settings: Settings, seconds: float
     from ..dsp.quantise import quantise
     from ..pipeline import form
     from ..record.content import Content
-    from ..record.recorder import Phase
+    from ..record.status import Phase
 
     source.start()
     index, end_s = 0, time.monotonic() + _PATIENCE_S

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.quantise import Quantised
-from ..frames import Acquisition, ChannelFrame, IqFrame
+from ..frames import Acquisition, ChannelFrame, Correction, IqFrame
 from ..plain import from_plain, plain
 from .journal import RecordError
 from .possible import check_possible
 
 FORMAT, FORMAT_VERSION = "ultrasound-console recording", 1
+GROUP = "ultrasound_console"
+"""Of the HDF5 file: all that is not zea's."""
 MAX_PARTS, MAX_PARTS_BYTES, MAX_SETTINGS = 1000, 12 * 2**20, 10_000
 _DTYPES = ("int16", "float32", "complex64")
 _MAX_SAMPLES = 2**28
@@ -77,6 +79,8 @@ class Taken:
         power.
     peak : float
         Magnitude that the largest int16 of the IQ stands for; 0 for channel samples.
+    by_hand : Correction or None
+        What has been given to it by hand; a record of its own.
     """
 
     index: int
@@ -87,6 +91,7 @@ class Taken:
     first: NDArray[Any]
     second: NDArray[Any] | None
     peak: float = 0.0
+    by_hand: Correction | None = None
 
     @classmethod
     def channels(cls, frame: ChannelFrame, wall_s: float) -> Taken:
@@ -99,6 +104,7 @@ class Taken:
             frame.acquisition,
             frame.colour,
             frame.bmode,
+            by_hand=frame.by_hand,
         )
 
     @classmethod
@@ -113,6 +119,7 @@ class Taken:
             quantised.samples,
             iq.bmode_power,
             float(quantised.peak[0]),
+            iq.by_hand,
         )
 
     @property

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 MAGIC, VERSION = b"UCJ\x01", 1
@@ -42,6 +41,8 @@ class Kind(IntEnum):
     FRAME = 4
     GAP = 5
     END = 6
+    NOTES = 7
+    BY_HAND = 8
 
 
 @dataclass(frozen=True)
@@ -173,12 +174,7 @@ class JournalReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __iter__(self) -> Iterator[Record]:
@@ -204,7 +200,8 @@ class JournalReader:
         if version != VERSION or kind not in tuple(Kind):
             self.damage = "of a later version"
             return None
-        longest = MAX_RECORD_BYTES if kind == Kind.FRAME else MAX_TEXT_BYTES
+        has_samples = kind in (Kind.FRAME, Kind.BY_HAND)
+        longest = MAX_RECORD_BYTES if has_samples else MAX_TEXT_BYTES
         if length > longest:
             self.damage = "damaged"
             return None

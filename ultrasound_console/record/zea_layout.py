@@ -1,4 +1,4 @@
-"""What zea calls a track: samples, and the transmits that made them.
+"""What zea calls a track: samples and the transmits that made them, or maps of the body.
 
 https://github.com/tue-bmd/zea, version 0.1.8. Times count from the first element that fires, and
 numbers are float32 there; what is exact stands in the console's own group.
@@ -6,6 +6,8 @@ numbers are float32 there; what is exact stands in the console's own group.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..dsp.beamform import transmit_path_m
 from ..frames import Acquisition
-from ..geometry import Probe
+from ..geometry import ImageGrid, Probe
 
 ZEA_VERSION = "0.1.8"
 _TEXT = h5py.string_dtype()
@@ -30,20 +32,28 @@ def write_probe(file: h5py.File, probe: Probe) -> None:
     positions[:, 0], positions[:, 2] = probe.element_x_m, probe.element_z_m
     group["probe_geometry"] = positions
     group["probe_center_frequency"] = np.float32(probe.center_frequency_hz)
+    group["probe_bandwidth_percent"] = np.float32(100.0 * probe.fractional_bandwidth)
+    group["element_width"] = np.float32(probe.element_width_m)
+    if math.isfinite(probe.element_height_m):
+        group["element_height"] = np.float32(probe.element_height_m)
     file.create_group("metadata")
     file.create_group("metrics")
 
 
-def make_track(
-    file: h5py.File, number: int, label: str, shape: tuple[int, ...], dtype: str
-) -> h5py.Dataset:
-    """Make a track that takes frames.
+def make_track(file: h5py.File, number: int, label: str) -> h5py.Group:
+    """Make a track, which is to take samples or maps."""
+    track = file.create_group(f"tracks/track_{number}")
+    track.create_dataset("label", data=label, dtype=_TEXT)
+    track["transmit_only"] = np.bool_(False)
+    return track
+
+
+def make_raw_data(track: h5py.Group, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
+    """Make a dataset that takes frames of channel samples.
 
     Parameters
     ----------
-    file : h5py.File
-    number : int
-    label : str
+    track : h5py.Group
     shape : (n_transmits, n_elements, n_samples)
         Of one frame.
     dtype : str
@@ -57,15 +67,61 @@ def make_track(
     n_transmits, n_elements, n_samples = shape
     is_iq = dtype == "complex64"
     frame = (n_transmits, n_samples, n_elements, 2 if is_iq else 1)
-    track = file.create_group(f"tracks/track_{number}")
-    track.create_dataset("label", data=label, dtype=_TEXT)
-    track["transmit_only"] = np.bool_(False)
-    return track.create_dataset(
-        "data/raw_data",
-        shape=(0, *frame),
-        maxshape=(None, *frame),
-        chunks=(1, *frame),
-        dtype="float32" if is_iq else dtype,
+    return _growing(track, "data/raw_data", frame, "float32" if is_iq else dtype)
+
+
+def make_map(
+    track: h5py.Group,
+    name: str,
+    shape: tuple[int, int],
+    dtype: str,
+    *,
+    labels: Sequence[str] = (),
+    description: str,
+) -> h5py.Dataset:
+    """Make a dataset that takes frames of values on a grid.
+
+    Parameters
+    ----------
+    track : h5py.Group
+    name : str
+        Of the map.
+    shape : (n_depths, n_lines)
+    dtype : str
+    labels : sequence of str
+        Of the values that a pixel has; without them it has one.
+    description : str
+
+    Returns
+    -------
+    h5py.Dataset
+        (0, n_depths, n_lines) or (0, n_depths, n_lines, n_labels), a chunk for each frame.
+    """
+    group = track.create_group(f"data/{name}")
+    group.create_dataset("description", data=description, dtype=_TEXT)
+    if labels:
+        group.create_dataset("labels", data=list(labels), dtype=_TEXT)
+    per_pixel = (len(labels),) if labels else ()
+    return _growing(group, "values", (*shape, *per_pixel), dtype)
+
+
+def finish_map(group: h5py.Group, grid: ImageGrid, time_s: Sequence[float]) -> None:
+    """Write where the pixels of a map are, and when its frames were taken.
+
+    zea has no place for a clock that goes back, as that of a recording that begins anew does.
+    """
+    coordinates = np.zeros((*grid.shape, 3), np.float32)
+    coordinates[..., 0], coordinates[..., 2] = grid.positions_m(*np.indices(grid.shape))
+    group["coordinates"] = coordinates
+    since_s = np.subtract(time_s, time_s[0]).astype(np.float32)
+    if np.all(np.diff(since_s) > 0.0):
+        group["timestamps"] = since_s
+        group["start_time_offset"] = np.float32(0.0)
+
+
+def _growing(group: h5py.Group, name: str, frame: tuple[int, ...], dtype: str) -> h5py.Dataset:
+    return group.create_dataset(
+        name, shape=(0, *frame), maxshape=(None, *frame), chunks=(1, *frame), dtype=dtype
     )
 
 

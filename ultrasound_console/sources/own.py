@@ -15,9 +15,10 @@ from ..colour_box import ColourBox
 from ..declared import Range
 from ..dsp.quantise import restore
 from ..frames import AcquiredFrame, Acquisition, ChannelFrame, IqFrame
-from ..record.content import Content
-from ..record.convert import GROUP, recover
+from ..record.content import GROUP, Content
+from ..record.convert import recover
 from ..record.journal import MAGIC, RecordError
+from ..record.marks import Note
 from ..settings import SPECS, AcquisitionSettings
 from ..settings.acquisition import LEFTMOST_M, RIGHTMOST_M
 from .clock import FrameClock
@@ -90,6 +91,11 @@ class OwnRecording:
 
     filling = None
 
+    @property
+    def annotations(self) -> tuple[Note, ...]:
+        """Notes that stood in the pictures when the recording ended."""
+        return self._file.annotations
+
     def defaults(self, settings: AcquisitionSettings) -> AcquisitionSettings:
         """Return the settings with the recorded PRF, ensemble and colour box."""
         first, prf = self._file.parts[self._file.first_part].acquisition, SPECS["prf_hz"]
@@ -140,12 +146,16 @@ class OwnRecording:
         pause_s = float(file.pause_s[at]) if self.n_frames > 1 else 0.0
         if self._clock.wait(pause_s, timeout_s) is None:
             return None
-        columns = file.columns
+        columns, part = file.columns, int(file.columns["part"][at])
+        acquisition = self._acquisitions[part]
+        # In another colour box its pixels are not those that somebody looked at.
+        is_grid_kept = acquisition.colour_grid == file.parts[part].acquisition.colour_grid
         told: dict[str, Any] = {
             "index": int(columns["index"][at]) + passed * (int(columns["index"][-1]) + 1),
             "time_s": float(columns["time_s"][at]) + passed * float(file.pause_s.sum()),
             "received_s": time.perf_counter(),
-            "acquisition": self._acquisitions[int(columns["part"][at])],
+            "acquisition": acquisition,
+            "by_hand": file.by_hand(at) if is_grid_kept else None,
         }
         frame: AcquiredFrame
         if file.content is Content.CHANNELS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -9,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.quantise import Quantised
+from ..frames import Correction
 from ..record.content import (
     FORMAT,
     FORMAT_VERSION,
+    GROUP,
     MAX_PARTS,
     Content,
     Part,
     from_text,
     raw_crc32,
 )
-from ..record.convert import GROUP
 from ..record.journal import RecordError
+from ..record.marks import Note, check_correction, notes_from
 from ..record.zea_layout import from_zea
 from .fields import MAX_MAGNITUDE, RECORD_AGAIN, library_call, printable, refusal
 from .hdf5 import Hdf5
@@ -34,6 +38,7 @@ _COLUMNS: dict[str, type[np.generic]] = {
     "first_crc32": np.uint32,
     "second_crc32": np.uint32,
 }
+_BY_HAND = f"{GROUP}/by_hand"
 _SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1e-3, 2.0
 
 
@@ -52,6 +57,8 @@ class OwnFile:
         One value for each frame of ``part``, ``index`` (from 0 on), ``time_s`` and so on.
     pause_s : (n_frames,) float64
         From each frame to the next; after the last one, to the first.
+    annotations : tuple of Note
+        Notes that stood in the pictures at the end.
 
     Raises
     ------
@@ -67,10 +74,12 @@ class OwnFile:
             pairs = zip(self.parts, paths, strict=True)
             self._datasets = [self._arrays(part, pair) for part, pair in pairs]
             self.columns = self._read_columns()
+            self.annotations = self._read_annotations()
         except RecordError as error:
             raise refusal(file.file, "", printable(str(error)), RECORD_AGAIN) from error
         self.columns["index"] = self.columns["index"] - self.columns["index"][0]
         self.pause_s = self._pauses()
+        self._has_hand = frozenset(file.names(_BY_HAND))
 
     def __len__(self) -> int:
         return len(self.columns["part"])
@@ -109,13 +118,44 @@ class OwnFile:
             raise refusal(self._file.file, f"frame {at}", "impossible values", RECORD_AGAIN)
         return Quantised(samples, peak), power
 
+    def by_hand(self, at: int) -> Correction | None:
+        """Read what was given to a frame by hand, on the colour grid that was recorded.
+
+        Raises
+        ------
+        SourceError
+            It is damaged.
+        """
+        name = f"frame_{at}"
+        if name not in self._has_hand:
+            return None
+        shape = self.parts[int(self.columns["part"][at])].acquisition.colour_grid.shape
+        found = {}
+        for field, dtype in (("given", np.uint8), ("velocity_m_s", np.float32)):
+            path = f"{_BY_HAND}/{name}/{field}"
+            dataset = self._file.dataset(path)
+            if dataset is None or (dataset.shape, dataset.dtype) != (shape, dtype):
+                raise refusal(self._file.file, path, "not as large as its frame", RECORD_AGAIN)
+            found[field] = self._file.read(dataset, path)
+        given = found["given"] != 0
+        correction = Correction(np.where(given, found["velocity_m_s"], np.float32(0.0)), given)
+        try:
+            check_correction(correction)
+        except RecordError as error:
+            raise refusal(self._file.file, f"frame {at}", str(error), RECORD_AGAIN) from error
+        return correction
+
     def _samples(self, at: int, which: int) -> NDArray[Any] | None:
-        dataset = self._datasets[int(self.columns["part"][at])][which]
+        number = int(self.columns["part"][at])
+        dataset = self._datasets[number][which]
         if dataset is None:
             return None
         values = self._file.read(dataset, f"frame {at}", int(self.columns["row"][at]))
+        part = self.parts[number]
         if self.content is Content.CHANNELS:
             values = from_zea(values)
+        else:
+            values = values.reshape((part.first, part.second)[which].shape)
         if raw_crc32(values) != self.columns[("first_crc32", "second_crc32")[which]][at]:
             raise refusal(self._file.file, f"frame {at}", "damaged", RECORD_AGAIN)
         return values
@@ -145,6 +185,8 @@ class OwnFile:
                 is_iq = dtype.kind == "c"
                 shape = (shape[0], shape[2], shape[1], 2 if is_iq else 1)
                 dtype = np.dtype(np.float32) if is_iq else dtype
+            else:  # in-phase and quadrature of all pulses side by side
+                shape = (*shape[:2], *((math.prod(shape[2:]),) if shape[2:] else ()))
             dataset = self._file.dataset(str(path))
             if dataset is None or dataset.shape[1:] != shape or dataset.dtype != dtype:
                 raise RecordError(f"{path}: missing, or not what its acquisition says")
@@ -171,6 +213,17 @@ class OwnFile:
             if rows.size and not 0 <= rows.min() <= rows.max() < n_rows:
                 raise RecordError("frames/row: no such row")
         return columns
+
+    def _read_annotations(self) -> tuple[Note, ...]:
+        """Read the last word on what stands in the pictures."""
+        told = self._file.fetch(f"{GROUP}/annotations")
+        if told is None:
+            return ()
+        noted = from_text(told.astype(np.uint8).tobytes()).get("annotations")
+        if not isinstance(noted, list) or not noted or not isinstance(noted[-1], dict):
+            raise RecordError("annotations: missing, or not what they should be")
+        notes = notes_from(noted[-1].get("notes"))
+        return tuple(replace(note, text=printable(note.text)) for note in notes)
 
     def _pauses(self) -> NDArray[np.float64]:
         """Time from frame to frame by the source's clock, or else by ours."""

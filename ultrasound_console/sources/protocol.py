@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..frames import AcquiredFrame, Acquisition
+from ..record.marks import Note
 from ..settings import AcquisitionSettings
 
 SIMULATED = "simulated:"
@@ -86,6 +87,16 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of everything; a closed source stays closed."""
+        ...
+
+
+@runtime_checkable
+class Annotated(Protocol):
+    """A source that brings notes for its pictures along."""
+
+    @property
+    def annotations(self) -> tuple[Note, ...]:
+        """Notes to be shown when it is opened."""
         ...
 
 

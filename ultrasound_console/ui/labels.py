@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QLabel, QToolButton, QWidget
 from ..frames import DopplerFrame
 from ..render.canvas import TRUTH_WORDS_PX, WORDS_PX, PanelCanvas
 from ..render.overlay import Drawn
-from ..render.painter import CORRECTED, FOLDS, HATCH_PX, KEPT, TRUTH, UNSURE_BELOW
+from ..render.painter import CORRECTED, FOLDS, HATCH_PX, KEPT, TRUTH
+from ..render.planes import UNSURE_BELOW
 from ..render.view import KEY_PX, RULER_PX, TITLE_PX, Rect, Tick
 from . import theme
 from .readout import badges_of, readout_at, truth_lines

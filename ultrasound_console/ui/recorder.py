@@ -21,7 +21,9 @@ from ..engine import Engine
 from ..record.content import Content, Taken
 from ..record.convert import PART_SUFFIX, SUFFIX, recover
 from ..record.journal import RecordError
-from ..record.recorder import Phase, Recorder, RecorderStatus
+from ..record.marks import Note
+from ..record.recorder import Recorder
+from ..record.status import Phase, RecorderStatus
 from ..settings import Settings
 from ..status import EngineStatus, State
 from . import theme
@@ -80,6 +82,8 @@ class Recording(QObject):
     engine : Engine
     played : callable
         Frames of the loop between its in and out points.
+    annotations : callable
+        Notes in the pictures.
 
     Signals
     -------
@@ -94,9 +98,14 @@ class Recording(QObject):
 
     said = Signal(str, bool)
 
-    def __init__(self, engine: Engine, played: Callable[[], Sequence[LoopFrame]]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        played: Callable[[], Sequence[LoopFrame]],
+        annotations: Callable[[], tuple[Note, ...]],
+    ) -> None:
         super().__init__()
-        self._engine, self._played = engine, played
+        self._engine, self._played, self._annotations = engine, played, annotations
         self.folder = folder_for(_KIND, FOLDER_VARIABLE)
         self.recorder: Recorder | None = None
         self._status = EngineStatus(State.PREPARING)
@@ -117,7 +126,7 @@ class Recording(QObject):
         """Begin to record, or stop."""
         if self.recorder is not None:
             if self.recorder.status.phase is Phase.RECORDING:
-                self.recorder.stop()
+                self._stop()
                 self.follow(self._status)
             else:
                 self.said.emit("The last recording is being finished: wait a moment", False)
@@ -126,6 +135,7 @@ class Recording(QObject):
         elif self._status.acquisition is None:
             self.said.emit("Open a source first: there is nothing to record", False)
         elif recorder := self._make(content):
+            recorder.annotate(self._annotations())
             recorder.start()
             self._taps = True
             if content is Content.IQ:
@@ -146,6 +156,7 @@ class Recording(QObject):
         if not frames:
             self.said.emit("There is nothing in the loop yet", False)
         elif recorder := self._make(Content.IQ):
+            recorder.annotate(self._annotations())
             recorder.save(frames)
             self.follow(self._status)
 
@@ -157,14 +168,20 @@ class Recording(QObject):
         if not name:
             return
         self.folder = Path(name)
-        try:
-            remember_folder(_KIND, self.folder)
-        except ConfigError as error:
-            self.said.emit(str(error), True)
-        else:
-            self.said.emit(f"Recordings go to {name}", False)
+        why_not = remember_folder(_KIND, self.folder)
+        self.said.emit(why_not or f"Recordings go to {name}", bool(why_not))
 
     # ---- what the window tells ------------------------------------------------------------
+
+    def correct(self, index: int) -> None:
+        """Take it into the recording that a frame is corrected by hand, if it is one of its own."""
+        if self.recorder is not None and self._taps:
+            self.recorder.correct(index, self._engine.cine.correction(index))
+
+    def leave_source(self) -> None:
+        """End what is recorded: another source is opened, and the notes of this one go."""
+        if self._taps:
+            self._stop("Recording ended: another source was opened")
 
     def follow(self, status: EngineStatus) -> None:
         """Show how the recording goes, and say what came of it."""
@@ -172,9 +189,11 @@ class Recording(QObject):
         if self.recorder is None:
             return
         recording = self.recorder.status
-        if recording.phase is not Phase.RECORDING and self._taps:
-            self._engine.tap()
-            self._taps = False
+        if self._taps:
+            self.recorder.annotate(self._annotations())
+            if recording.phase is not Phase.RECORDING:
+                self._engine.tap()
+                self._taps = False
         if recording.phase in (Phase.RECORDING, Phase.FINISHING):
             self.button.show_status(recording)
             return
@@ -196,10 +215,17 @@ class Recording(QObject):
         if self._recovery is not None:
             self._recovery.join()
         if self.recorder is not None:
+            self._stop()
             self.recorder.close(_CLOSING_S)
             self.recorder = None
 
     # ---- how ------------------------------------------------------------------------------
+
+    def _stop(self, why: str = "") -> None:
+        if self.recorder is not None:
+            if self._taps:
+                self.recorder.annotate(self._annotations())
+            self.recorder.stop(why)
 
     def _make(self, content: Content) -> Recorder | None:
         """Make the next recording, or say why there can be none."""

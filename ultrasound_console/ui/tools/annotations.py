@@ -3,54 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QEvent, QObject, QRect, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QLineEdit
 
+from ...record.marks import MAX_LETTERS, MAX_NOTES, Note, Place
 from ...render.canvas import PanelCanvas
 from ...render.strokes import ACCENT, Colour, Mark
 from ...render.tools import Tool, Touch
 from .. import theme
+from ..keyboard import ARROW_KEYS
 from .tool_row import ToolEntry
 
 NAME, KEY = "Note", "F"
 CLEAR_KEYS = "Shift+F"
-MOST = 20
-MOST_LETTERS = 40
 _HINT = "Drag from the place to its text"
-TOO_MANY = f"{MOST} notes are the most"
+TOO_MANY = f"{MAX_NOTES} notes are the most"
 _INK: Colour = (0.95, 0.96, 0.98, 0.95)
 _TIP_PX, _SLIP_PX = 9.0, 5.0
 _BESIDE_PX = (46.0, -34.0)
 _HEAD_PX, _HEAD_RAD = 9.0, math.radians(26.0)
 _STEP_M = 1e-3
 _PAD_PX = 5
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
-Place = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Note:
-    """A text in the body.
-
-    Attributes
-    ----------
-    text : str
-    tip_m, text_m : tuple of float
-        (x, z) where the arrow points, and of the middle of the text.
-    """
-
-    text: str
-    tip_m: Place
-    text_m: Place
 
 
 @dataclass(frozen=True)
@@ -96,7 +73,7 @@ class _Entry(QLineEdit):
         super().__init__(canvas)
         self._canvas, self._take = canvas, take
         self.setObjectName("note_entry")
-        self.setMaxLength(MOST_LETTERS)
+        self.setMaxLength(MAX_LETTERS)
         self.setFont(theme.font())
         self.setStyleSheet(
             f"background: {theme.RAISED}; border: 2px solid {theme.ACCENT}; border-radius: 4px;"
@@ -180,8 +157,12 @@ class Annotations(QObject):
 
     def clear(self) -> None:
         """Remove all notes."""
+        self.begin(())
+
+    def begin(self, notes: Sequence[Note]) -> None:
+        """Show these notes in the place of all others."""
         self._writer.hide()
-        self.notes, self._held, self._new = (), None, None
+        self.notes, self._held, self._new = tuple(notes), None, None
         self._select(None)
 
     def remove(self) -> None:
@@ -214,7 +195,7 @@ class Annotations(QObject):
         if found is not None:
             self._held = _Held(*found, at_m)
             self._select(found[0])
-        elif len(self.notes) >= MOST:
+        elif len(self.notes) >= MAX_NOTES:
             self.said.emit(TOO_MANY)
         else:
             self._held, self._new = _Held(None, "text", at_m), Note("", at_m, at_m)
@@ -259,7 +240,7 @@ class Annotations(QObject):
         is_key = event.type() in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
         if not (is_key and self._chosen and isinstance(event, QKeyEvent)):
             return False
-        step = _ARROWS.get(Qt.Key(event.key())) if self.selected is not None else None
+        step = ARROW_KEYS.get(Qt.Key(event.key())) if self.selected is not None else None
         writes = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
         if step is None and not writes:
             return False
@@ -271,7 +252,7 @@ class Annotations(QObject):
             self._move(self.selected, part, (step[0] * _STEP_M, step[1] * _STEP_M))
         elif self.selected is not None:
             self._write(self.notes[self.selected], 0)
-        elif len(self.notes) >= MOST:
+        elif len(self.notes) >= MAX_NOTES:
             self.said.emit(TOO_MANY)
         else:
             self._new = self._beside(self._canvas.cursor_m or self._canvas.view.center_m)

@@ -13,9 +13,9 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from ... import __version__
-from ...corrections import Correction, changed, without
+from ...corrections import changed, without
 from ...engine import Engine
-from ...frames import DopplerFrame, Status
+from ...frames import Correction, DopplerFrame, Status
 from ...labels import Label, LabelledFrame, Provenance, Shown
 from ...render.canvas import PanelCanvas
 from .. import theme
@@ -65,9 +65,12 @@ class Correcting(QObject):
     -------
     said : (text, is_error)
         Something for the user to read.
+    corrected : (index)
+        What is given to that frame by hand has changed.
     """
 
     said = Signal(str, bool)
+    corrected = Signal(int)
 
     def __init__(
         self, engine: Engine, canvas: PanelCanvas, row: ToolRow, files: LabelFiles
@@ -257,6 +260,7 @@ class Correcting(QObject):
     def _correct(self, index: int, correction: Correction | None) -> None:
         self._corrected.add(index)
         self._engine.correct(index, correction)
+        self.corrected.emit(index)
         self._tell()
 
     def _go(

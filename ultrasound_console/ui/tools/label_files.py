@@ -58,12 +58,8 @@ class LabelFiles(QObject):
     def choose(self, folder: Path) -> None:
         """Put labels there from now on, and in later runs."""
         self.folder = folder
-        try:
-            remember_folder(_KIND, folder)
-        except ConfigError as error:
-            self.said.emit(str(error), True)
-        else:
-            self.said.emit(f"Labels go to {folder}", False)
+        why_not = remember_folder(_KIND, folder)
+        self.said.emit(why_not or f"Labels go to {folder}", bool(why_not))
 
     def save(
         self, made: Mapping[int, Callable[[], LabelledFrame]], source: str, *, asked: bool = True
