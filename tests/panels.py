@@ -239,4 +239,4 @@ def show(canvas: PanelCanvas, frame: DopplerFrame, **display: object) -> Model:
     settings = DisplaySettings(**display)
     canvas.set_display(settings)
     canvas.set_frame(frame)
-    return Model(frame, canvas.view, settings, canvas._limits_m_s(frame, 2)[1], canvas.panels)
+    return Model(frame, canvas.view, settings, canvas.limits_m_s(2)[1], canvas.panels)

@@ -112,7 +112,7 @@ def test_holding_j_shows_a_in_the_place_of_b(frozen):
 def test_going_elsewhere_lets_go_of_the_key(kept):
     kept.qtbot.keyPress(QApplication.focusWidget(), Qt.Key.Key_J)
     assert kept.window.canvas.kept_place == 2
-    kept.window._end_comparing()
+    kept.window.held_keys.let_go()
     assert kept.window.canvas.kept_place is None
 
 

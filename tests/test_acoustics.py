@@ -16,12 +16,12 @@ from ultrasound_console.geometry import Probe, plane_wave_velocity_m_s
 from ultrasound_console.settings import AcquisitionSettings
 from ultrasound_console.simulation import SCENES, Scan, plan
 from ultrasound_console.simulation.attenuation import STEP_M, Attenuation
-from ultrasound_console.simulation.echoes_numba import MARGIN
+from ultrasound_console.simulation.echoes_numba import MARGIN, Gains
 from ultrasound_console.simulation.plan import SOUND_SPEED_M_S
 from ultrasound_console.simulation.probes import load_probe
 from ultrasound_console.simulation.pulse import DEPTH_STEP_M, Pulse, pulse_tables
 from ultrasound_console.simulation.scan import scatterer_density_per_m2
-from ultrasound_console.simulation.synthesis import Gains, Receiver, Window
+from ultrasound_console.simulation.synthesis import Receiver, Window
 from ultrasound_console.simulation.tissue import Inclusion
 
 F0_HZ = 5e6

@@ -16,7 +16,7 @@ from recordings import write_must
 
 from ultrasound_console import batch
 from ultrasound_console.__main__ import main
-from ultrasound_console.batch import Ended, Job, Method, Progress
+from ultrasound_console.batch import Ended, Job, Method, Progress, processes
 from ultrasound_console.commands import terminal
 
 CONTINUITY = ["--set", "dealias_method=continuity"]
@@ -129,8 +129,8 @@ def test_processes_that_are_killed_are_a_line_each_and_leave_nothing(results, mo
             (results / name).touch()
         worker.process.kill()
 
-    begin = batch._Worker.begin
-    monkeypatch.setattr(batch._Worker, "begin", begin_and_die)
+    begin = processes._Worker.begin
+    monkeypatch.setattr(processes._Worker, "begin", begin_and_die)
     problem = "its process ended with -9; is memory short?"
     ended = list(batch.on_this_machine(jobs, Method(), 1))
     assert ended == [Ended(job, 0, problem) for job in jobs]
@@ -163,7 +163,7 @@ def test_a_cluster_does_the_same(recordings, results, capsys, monkeypatch, clust
 
 
 def test_a_cluster_that_is_not_there_is_one_line(recordings, results, capsys, monkeypatch):
-    monkeypatch.setattr(batch, "_CONNECT_S", 0.2)
+    monkeypatch.setattr(batch.cluster, "_CONNECT_S", 0.2)
     where = ["--out-dir", results, "--dask", "tcp://127.0.0.1:1"]
     assert "no Dask scheduler answers there" in refused(capsys, recordings[0], *where)
     monkeypatch.setitem(sys.modules, "distributed", None)
@@ -203,8 +203,8 @@ def test_what_makes_no_sense_is_refused_first(tmp_path, monkeypatch, capsys, arg
 def test_a_model_that_cannot_be_used_is_said_before_anything_is_done(monkeypatch, results):
     method = Method(model=Path("none.onnx"))
     ours, theirs = multiprocessing.Pipe()
-    monkeypatch.setattr(batch.signal, "signal", lambda *_: None)
-    batch._serve(theirs, method)
+    monkeypatch.setattr(processes.signal, "signal", lambda *_: None)
+    processes._serve(theirs, method)
     refusal = ours.recv()
     assert isinstance(refusal, batch.BatchError)
     assert "none.onnx" in str(refusal)
@@ -246,8 +246,8 @@ def test_the_others_begin_when_the_first_has_compiled(monkeypatch, results):
         made.append(Still())
         return made[-1]
 
-    monkeypatch.setattr(batch, "_Worker", make)
-    monkeypatch.setattr(batch, "_end", end)
+    monkeypatch.setattr(processes, "_Worker", make)
+    monkeypatch.setattr(processes, "_end", end)
     jobs = [Job(f"{k}.mat", results / f"{k}.h5") for k in range(5)]
     events = batch.on_this_machine(jobs, Method(), 3)
     assert [next(events), next(events)] == [Progress(jobs[0], 0, 1), Progress(jobs[0], 1, 1)]
@@ -260,13 +260,13 @@ def test_the_others_begin_when_the_first_has_compiled(monkeypatch, results):
 
 
 def test_processes_share_the_processors(monkeypatch):
-    for name in batch._THREADS:
+    for name in processes._THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    monkeypatch.setattr(batch, "n_processors", lambda: 8)
-    with batch._share_of_threads(3):
-        assert [os.environ[name] for name in batch._THREADS] == ["3", "2", "2", "2"]
-    assert [name for name in batch._THREADS if name in os.environ] == ["OMP_NUM_THREADS"]
+    monkeypatch.setattr(processes, "n_processors", lambda: 8)
+    with processes._share_of_threads(3):
+        assert [os.environ[name] for name in processes._THREADS] == ["3", "2", "2", "2"]
+    assert [name for name in processes._THREADS if name in os.environ] == ["OMP_NUM_THREADS"]
 
 
 def test_the_line_moves_where_somebody_looks(capsys, monkeypatch):

@@ -276,6 +276,19 @@ class ImageGrid:
         inside = -0.5 <= row <= self.n_depths - 0.5 and -0.5 <= column <= self.n_lines - 0.5
         return bool(inside)
 
+    def nearest(self, x_m: float, z_m: float) -> tuple[int, int]:
+        """(row, column) of the sample that is nearest to a position, along rows and columns."""
+        row, column = (round(float(index)) for index in self.indices(x_m, z_m))
+        return min(max(row, 0), self.n_depths - 1), min(max(column, 0), self.n_lines - 1)
+
+    def line_through(
+        self, x_m: float, z_m: float
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
+        """(x, z) of the first and the last sample of the line that is nearest to a position."""
+        _, column = self.nearest(x_m, z_m)
+        (x0, x1), (z0, z1) = self.positions_m(np.array([0, self.n_depths - 1]), column)
+        return (float(x0), float(z0)), (float(x1), float(z1))
+
     @cached_property
     def extent_m(self) -> tuple[float, float, float, float]:
         """(x_min, x_max, z_min, z_max) of the grid's samples."""

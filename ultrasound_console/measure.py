@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .dsp.kernels_ellipse import N_COUNTS, N_SUMS, connected_moments, tally
+from .dsp.kernels_ellipse import N_AREAS, N_COUNTS, N_SUMS, connected_moments, tally
 from .frames import DopplerFrame, Status
 from .geometry import ImageGrid
 
@@ -93,7 +93,7 @@ class Ellipse:
 
 @dataclass(frozen=True)
 class VelocityStatistics:
-    """Velocities of the flow pixels, each counted alike; NaN without any.
+    """Velocities of the flow, by area; NaN without any.
 
     Attributes
     ----------
@@ -125,6 +125,8 @@ class RegionStatistics:
         Pixels of the colour picture whose centre lies inside, and those of them with flow.
     n_aliased, n_left, n_by_hand : int
         Flow pixels whose fold is not 0; that were left as measured; whose fold was set by hand.
+    aliased_share, left_share, by_hand_share : float
+        Their share of the area of the flow, in which the pixels of a sector differ; 0 without flow.
     raw, corrected : VelocityStatistics
         Those of the local frequency where the frame has it.
     """
@@ -134,23 +136,11 @@ class RegionStatistics:
     n_aliased: int
     n_left: int
     n_by_hand: int
+    aliased_share: float
+    left_share: float
+    by_hand_share: float
     raw: VelocityStatistics
     corrected: VelocityStatistics
-
-    @property
-    def aliased_share(self) -> float:
-        """Share of the flow that is aliased; 0 without flow."""
-        return self.n_aliased / max(1, self.n_flow)
-
-    @property
-    def left_share(self) -> float:
-        """Share of the flow that was left as measured; 0 without flow."""
-        return self.n_left / max(1, self.n_flow)
-
-    @property
-    def by_hand_share(self) -> float:
-        """Share of the flow whose fold was set by hand; 0 without flow."""
-        return self.n_by_hand / max(1, self.n_flow)
 
 
 def statistics(frame: DopplerFrame, ellipse: Ellipse) -> RegionStatistics:
@@ -162,12 +152,10 @@ def statistics(frame: DopplerFrame, ellipse: Ellipse) -> RegionStatistics:
     ellipse : Ellipse
     """
     grid = frame.acquisition.colour_grid
-    counts = np.empty(N_COUNTS, np.int64)
+    counts, areas = np.empty(N_COUNTS, np.int64), np.empty(N_AREAS)
     raw, corrected = np.empty(N_SUMS), np.empty(N_SUMS)
     tally(
-        _rays(grid),
-        grid.range_m[0],
-        grid.range_step_m,
+        *_place(grid),
         np.array([ellipse.x_m, ellipse.z_m, *ellipse.half_m, ellipse.angle_rad]),
         frame.velocity_m_s,
         frame.fold,
@@ -177,18 +165,24 @@ def statistics(frame: DopplerFrame, ellipse: Ellipse) -> RegionStatistics:
         int(Status.ABSTAINED),
         int(Status.BY_HAND),
         counts,
+        areas,
         raw,
         corrected,
     )
     n_pixels, n_flow, n_aliased, n_left, n_by_hand = counts.tolist()
+    area = float(areas[0])
+    aliased, left, by_hand = (areas[1:] / area if area else areas[1:]).tolist()
     return RegionStatistics(
         n_pixels,
         n_flow,
         n_aliased,
         n_left,
         n_by_hand,
-        raw=_velocities(raw, n_flow),
-        corrected=_velocities(corrected, n_flow),
+        aliased_share=aliased,
+        left_share=left,
+        by_hand_share=by_hand,
+        raw=_velocities(raw, area),
+        corrected=_velocities(corrected, area),
     )
 
 
@@ -216,31 +210,22 @@ def ellipse_in_vessel(frame: DopplerFrame, x_m: float, z_m: float) -> Ellipse | 
     grid, status = frame.acquisition.colour_grid, frame.status
     if not grid.contains(x_m, z_m):
         return None
-    seed = _pixel_at(grid, x_m, z_m)
+    seed = grid.nearest(x_m, z_m)
     if status[seed] == Status.NO_FLOW:
         return None
-    place = _rays(grid), grid.range_m[0], grid.range_step_m
+    place = _place(grid)
     room = np.empty(grid.shape, np.bool_), np.empty(grid.n_depths * grid.n_lines, np.int32)
     radius_m, n, fitted = 4.0 * max(grid.pixel_size_m), 0, None
     for _ in range(_MOST_STEPS):
         n, *moments = connected_moments(*place, status, *seed, radius_m, *room)
         fitted = _ellipse_of(*moments)
         before_m, radius_m = radius_m, _LENGTH * fitted.half_m[1]
-        before, middle = seed, _pixel_at(grid, fitted.x_m, fitted.z_m)
+        before, middle = seed, grid.nearest(fitted.x_m, fitted.z_m)
         # From the wall to the middle of the vessel.
         seed = middle if status[middle] != Status.NO_FLOW else seed
         if seed == before and abs(radius_m - before_m) <= _SETTLED * before_m:
             break
     return fitted if n >= _FEWEST_PIXELS else None
-
-
-def _pixel_at(grid: ImageGrid, x_m: float, z_m: float) -> tuple[int, int]:
-    """Return row and line of the pixel that is nearest to a place on the grid."""
-    row, line = (
-        min(max(round(float(index)), 0), size - 1)
-        for index, size in zip(grid.indices(x_m, z_m), grid.shape, strict=True)
-    )
-    return row, line
 
 
 def _ellipse_of(x_m: float, z_m: float, xx: float, xz: float, zz: float) -> Ellipse:
@@ -253,20 +238,25 @@ def _ellipse_of(x_m: float, z_m: float, xx: float, xz: float, zz: float) -> Elli
     return Ellipse(x_m, z_m, (long_m, short_m), 0.5 * math.atan2(xz, half_difference))
 
 
-def _velocities(sums: NDArray[np.float64], n: int) -> VelocityStatistics:
-    if not n:
+def _velocities(sums: NDArray[np.float64], area: float) -> VelocityStatistics:
+    if not area:
         return VelocityStatistics(math.nan, math.nan, math.nan, math.nan)
-    mean = float(sums[0]) / n
-    spread = max(float(sums[1]) / n - mean * mean, 0.0)
+    mean = float(sums[0]) / area
+    spread = max(float(sums[1]) / area - mean * mean, 0.0)
     return VelocityStatistics(mean, math.sqrt(spread), float(sums[2]), float(sums[3]))
 
 
 @lru_cache(maxsize=8)
-def _rays(grid: ImageGrid) -> NDArray[np.float64]:
-    """(4, n_lines) float64: where each scan line starts, and where it goes; see ``tally``."""
+def _place(grid: ImageGrid) -> tuple[NDArray[np.float64], float, float, NDArray[np.float64]]:
+    """Where the scan lines start and go, and the areas of pixels: ``tally``'s first arguments."""
     line = grid.line_positions
     ones = np.ones_like(line)
     if grid.kind == "parallel":
-        return np.stack([line, math.tan(grid.angle_rad) * ones, 0.0 * ones, ones])
-    x_m, z_m = grid.apex_m
-    return np.stack([x_m * ones, np.sin(line), z_m * ones, np.cos(line)])
+        rays = np.stack([line, math.tan(grid.angle_rad) * ones, 0.0 * ones, ones])
+        weights = np.ones(grid.n_depths)
+    else:
+        x_m, z_m = grid.apex_m
+        rays = np.stack([x_m * ones, np.sin(line), z_m * ones, np.cos(line)])
+        # The lines go apart with the distance from their apex.
+        weights = grid.range_positions_m / float(np.mean(grid.range_m))
+    return rays, grid.range_m[0], grid.range_step_m, weights

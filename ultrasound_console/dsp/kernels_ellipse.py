@@ -19,6 +19,8 @@ Float64 = NDArray[np.float64]
 
 N_COUNTS = 5
 """Of :func:`tally`: pixels, flow, aliased, left as measured, folded by hand."""
+N_AREAS = 4
+"""Of :func:`tally`: flow, aliased, left as measured, folded by hand."""
 N_SUMS = 4
 """Of :func:`tally` for one velocity: sum, sum of squares, least, greatest."""
 
@@ -28,6 +30,7 @@ def tally(
     rays: Float64,
     first_m: float,
     step_m: float,
+    weights: Float64,
     ellipse: Float64,
     velocity: Float32,
     fold: NDArray[np.int8],
@@ -37,6 +40,7 @@ def tally(
     left_alone: int,
     by_hand: int,
     counts: NDArray[np.int64],
+    areas: Float64,
     raw: Float64,
     corrected: Float64,
 ) -> None:
@@ -47,6 +51,8 @@ def tally(
     rays : (4, n_lines) float64
         x, dx, z and dz of each line.
     first_m, step_m : float
+    weights : (n_depths,) float64
+        Area of a pixel in each row, over that of a common one.
     ellipse : (5,) float64
         x and z of its centre, its half axes, and the angle of the first of them from x towards z.
     velocity, fold, status : (n_depths, n_lines) float32, int8, uint8
@@ -58,11 +64,13 @@ def tally(
     left_alone, by_hand : int
         Values of ``status`` where no fold was decided on, and where one was given by hand.
     counts : (N_COUNTS,) int64
+    areas : (N_AREAS,) float64
     raw, corrected : (N_SUMS,) float64
-        Over the flow pixels; least and greatest are infinite without any.
+        Over the flow, by area; least and greatest are infinite without any.
     """
     n_rows, n_lines = status.shape
     counts[:] = 0
+    areas[:] = 0.0
     for sums in (raw, corrected):
         sums[0] = sums[1] = 0.0
         sums[2], sums[3] = np.inf, -np.inf
@@ -86,20 +94,26 @@ def tally(
             if status[r, j] == 0:
                 continue
             n = fold[r, j]
+            is_left, is_by_hand = status[r, j] == left_alone, status[r, j] == by_hand
             counts[1] += 1
             counts[2] += n != 0
-            counts[3] += status[r, j] == left_alone
-            counts[4] += status[r, j] == by_hand
+            counts[3] += is_left
+            counts[4] += is_by_hand
+            area = weights[r]
+            areas[0] += area
+            areas[1] += area * (n != 0)
+            areas[2] += area * is_left
+            areas[3] += area * is_by_hand
             scale = float(factor[r, j]) if factor.size else 1.0
             measured = float(velocity[r, j])
-            _add(scale * measured, raw)
-            _add(scale * (measured + n * span), corrected)
+            _add(scale * measured, area, raw)
+            _add(scale * (measured + n * span), area, corrected)
 
 
 @exact
-def _add(value: float, sums: Float64) -> None:
-    sums[0] += value
-    sums[1] += value * value
+def _add(value: float, area: float, sums: Float64) -> None:
+    sums[0] += area * value
+    sums[1] += area * value * value
     sums[2] = min(sums[2], value)
     sums[3] = max(sums[3], value)
 
@@ -109,6 +123,7 @@ def connected_moments(
     rays: Float64,
     first_m: float,
     step_m: float,
+    weights: Float64,
     status: NDArray[np.uint8],
     row: int,
     line: int,
@@ -120,7 +135,7 @@ def connected_moments(
 
     Parameters
     ----------
-    rays, first_m, step_m, status
+    rays, first_m, step_m, weights, status
         As in :func:`tally`.
     row, line : int
         The pixel; it has flow.
@@ -134,7 +149,7 @@ def connected_moments(
     n : int
         Pixels.
     x_m, z_m : float
-        Their mean place.
+        Their mean place, by area.
     xx_m2, xz_m2, zz_m2 : float
         Second moments about it.
     """
@@ -146,18 +161,20 @@ def connected_moments(
     waiting[0] = row * n_lines + line
     seen[row, line] = True
     n_found, n_done = 1, 0
-    x, z, xx, xz, zz = 0.0, 0.0, 0.0, 0.0, 0.0
+    total, x, z, xx, xz, zz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     while n_done < n_found:
         r, j = waiting[n_done] // n_lines, waiting[n_done] % n_lines
         n_done += 1
         along_m = first_m + r * step_m
         across_m = rays[0, j] + along_m * rays[1, j] - seed_x_m
         down_m = rays[2, j] + along_m * rays[3, j] - seed_z_m
-        x += across_m
-        z += down_m
-        xx += across_m * across_m
-        xz += across_m * down_m
-        zz += down_m * down_m
+        area = weights[r]
+        total += area
+        x += area * across_m
+        z += area * down_m
+        xx += area * across_m * across_m
+        xz += area * across_m * down_m
+        zz += area * down_m * down_m
         for side in range(4):
             to_r = r + (side == 0) - (side == 1)
             to_j = j + (side == 2) - (side == 3)
@@ -172,6 +189,6 @@ def connected_moments(
                 seen[to_r, to_j] = True
                 waiting[n_found] = to_r * n_lines + to_j
                 n_found += 1
-    n = n_found
-    x, z = x / n, z / n
-    return n, seed_x_m + x, seed_z_m + z, xx / n - x * x, xz / n - x * z, zz / n - z * z
+    x, z = x / total, z / total
+    moments = xx / total - x * x, xz / total - x * z, zz / total - z * z
+    return n_found, seed_x_m + x, seed_z_m + z, *moments

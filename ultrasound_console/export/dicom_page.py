@@ -25,7 +25,6 @@ Panel = Literal["raw", "corrected", "both"]
 RAW: Panel = "raw"
 CORRECTED: Panel = "corrected"
 BOTH: Panel = "both"
-PANELS = (RAW, CORRECTED, BOTH)
 TISSUE, COLOUR_FLOW = 1, 2
 """Types of a region, as DICOM counts them."""
 
@@ -38,7 +37,7 @@ _HEADING_PX, _TEXT_PX, _SMALL_PX = 13.0, 10.0, 9.0
 _INK, _CAPTION, _RULE = (226, 230, 236), (168, 176, 188), (96, 102, 112)
 _TICK_STEPS_MM = (1, 2, 5, 10, 20, 50, 100)
 _TICK_APART_PX = 48
-_BETWEEN = "    "
+_BETWEEN = "      "
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +192,7 @@ class PageMaker:
         """Draw everything but the pictures."""
         page = np.zeros((*self.shape, 3), np.uint8)
         nyquist = f"Nyquist {100 * self._factor * acquisition.nyquist_velocity_m_s:.1f} cm/s"
-        titles = {False: f"As measured    {nyquist}", True: "De-aliased"}
+        titles = {False: f"As measured{_BETWEEN}{nyquist}", True: "De-aliased"}
         for left, bar, corrected in zip(
             self._lefts, self._bars, self._look.velocities, strict=True
         ):
@@ -245,7 +244,7 @@ class PageMaker:
             if 0 <= row < pixels.height:
                 page[_TITLE_PX + row, right - 6 : right] = _CAPTION
                 text = f"{depth_mm}{unit}"
-                left = right - 8 - lettering(text, _SMALL_PX).shape[1]
+                left = right - 10 - lettering(text, _SMALL_PX).shape[1]
                 _write(page, text, (left, _TITLE_PX + row), _SMALL_PX, _CAPTION)
                 unit = ""
 

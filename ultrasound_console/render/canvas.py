@@ -8,6 +8,7 @@ be a fourth picture, in the colours of the corrected one.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
@@ -16,21 +17,11 @@ from vispy.gloo import gl
 
 from ..frames import DopplerFrame
 from ..settings import DisplaySettings
-from ..settings.display import DUAL, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW, POWER, TRIPLE
-from .colour_scale import AutomaticScale, fold_ticks, power_ticks, velocity_ticks
+from .colour_scale import AutomaticScale
 from .overlay import Overlay
-from .painter import (
-    CONVENTIONAL,
-    CORRECTED,
-    FOLDS,
-    KEPT,
-    POWER_RANGE_DB,
-    TRUTH,
-    Look,
-    Painter,
-    check_context,
-)
+from .painter import TRUTH, Painter, check_context
 from .pointer import Pointer
+from .showing import Showing
 from .strokes import Dot, Mark, Stroke, canvas_strokes, mark_strokes, picture_strokes
 from .surface import DrawingWindow
 from .tools import Tool
@@ -42,13 +33,6 @@ TRUTH_WORDS_PX = 32
 """More of it, where the truth is known."""
 # What lies over the panels comes with the next frame, or after as long as this without one.
 _OVERLAY_MS = 30
-_PANELS = {
-    TRIPLE: (CONVENTIONAL, FOLDS, CORRECTED),
-    DUAL: (CONVENTIONAL, CORRECTED),
-    ONLY_RAW: (CONVENTIONAL,),
-    ONLY_FOLDS: (FOLDS,),
-    ONLY_DEALIASED: (CORRECTED,),
-}
 
 
 class PanelCanvas(QWidget):
@@ -92,13 +76,9 @@ class PanelCanvas(QWidget):
     def __init__(self, size: tuple[int, int] = (1280, 480)) -> None:
         super().__init__()
         self._view = View(*size)
-        self._frame: DopplerFrame | None = None
-        self._display = DisplaySettings()
-        self._kept: DopplerFrame | None = None
-        self._kept_beside = self._kept_in_place = False
-        self._panels = self._wanted_panels()
-        self._comparing = False
-        self._stale = False
+        self._showing = Showing()
+        # As they are laid out; a canvas that is cleared keeps its layout until the next frame.
+        self._panels = self._showing.panels
         self._cursor_m: tuple[float, float] | None = None
         self._scale = AutomaticScale()
         self._labels: object = None
@@ -133,12 +113,12 @@ class PanelCanvas(QWidget):
     @property
     def frame(self) -> DopplerFrame | None:
         """The frame that is shown."""
-        return self._frame
+        return self._showing.frame
 
     @property
     def display(self) -> DisplaySettings:
         """How the frame is shown."""
-        return self._display
+        return self._showing.display
 
     @property
     def view(self) -> View:
@@ -153,21 +133,17 @@ class PanelCanvas(QWidget):
     @property
     def compared_place(self) -> int | None:
         """Where the measured velocity stands in for the corrected one now."""
-        wanted = self._wanted_panels()
-        return wanted.index(CORRECTED) if self._comparing and CORRECTED in wanted else None
+        return self._showing.compared_place
 
     @property
     def kept(self) -> DopplerFrame | None:
         """The other version of the shown frame; None if there is none, or it is of another."""
-        kept, frame = self._kept, self._frame
-        return kept if kept and frame and kept.index == frame.index else None
+        return self._showing.kept
 
     @property
     def kept_place(self) -> int | None:
         """Where the other version stands in for the shown one now."""
-        in_place = self.kept is not None and self._kept_in_place and not self._comparing
-        wanted = self._wanted_panels()
-        return wanted.index(CORRECTED) if in_place and CORRECTED in wanted else None
+        return self._showing.kept_place
 
     @property
     def cursor_m(self) -> tuple[float, float] | None:
@@ -176,32 +152,26 @@ class PanelCanvas(QWidget):
 
     def set_frame(self, frame: DopplerFrame) -> None:
         """Show a frame; its planes are sent to the GPU with the next paint."""
-        self._frame = frame
+        self._showing = replace(self._showing, frame=frame, scale_m_s=self._scale.update(frame))
         self._to_upload = True
-        self._scale.update(frame)
         self._arrange(self._view.showing(_extent_m(frame)))
         self._window.requestUpdate()
 
     def clear(self) -> None:
         """Show no picture."""
-        self._frame, self._to_upload, self._to_report = None, False, None
         self._scale = AutomaticScale()
+        self._showing = replace(self._showing, frame=None, scale_m_s=self._scale.scale_m_s)
+        self._to_upload, self._to_report = False, None
         self._labels_may_have_changed()
         self._window.requestUpdate()
 
     def set_display(self, display: DisplaySettings) -> None:
         """Change how the frame is shown; touches no plane."""
-        if display != self._display:
-            self._display = display
-            self._arrange(self._view)
-            self._window.requestUpdate()
+        self._show(replace(self._showing, display=display))
 
     def set_comparing(self, comparing: bool) -> None:
         """Show the measured velocity in the place of the corrected one, or no longer."""
-        if comparing != self._comparing:
-            self._comparing = comparing
-            self._arrange(self._view)
-            self._window.requestUpdate()
+        self._show(replace(self._showing, comparing=comparing))
 
     def set_kept(
         self, frame: DopplerFrame | None, *, beside: bool = False, in_place: bool = False
@@ -217,16 +187,18 @@ class PanelCanvas(QWidget):
         in_place : bool
             Show it in the place of the present one.
         """
-        kept = frame, beside, in_place
-        if kept != (self._kept, self._kept_beside, self._kept_in_place):
-            self._kept, self._kept_beside, self._kept_in_place = kept
-            self._arrange(self._view)
-            self._window.requestUpdate()
+        self._show(replace(self._showing, other=frame, beside=beside, in_place=in_place))
 
     def set_stale(self, stale: bool) -> None:
         """Grey the picture, because it is not what happens now."""
-        if stale != self._stale:
-            self._stale = stale
+        if stale != self._showing.stale:
+            self._showing = replace(self._showing, stale=stale)
+            self._window.requestUpdate()
+
+    def _show(self, showing: Showing) -> None:
+        if showing != self._showing:
+            self._showing = showing
+            self._arrange(self._view)
             self._window.requestUpdate()
 
     def reset_view(self) -> None:
@@ -283,24 +255,11 @@ class PanelCanvas(QWidget):
 
     def bar_ticks(self, place: int) -> tuple[Tick, ...]:
         """Return the marks of a panel's bar in :meth:`bar_unit`; none without a picture."""
-        if self._frame is None:
-            return ()
-        unit = self.bar_unit(place)
-        if unit == "folds":
-            return fold_ticks(self._view)
-        if unit == "dB":
-            return power_ticks(self._view, self._power_db(self._frame), POWER_RANGE_DB)
-        low, high = self._limits_m_s(self._frame, self._panels[place])
-        nyquist_m_s, factor = self._frame.nyquist_velocity_m_s, self._display.angle_factor
-        return velocity_ticks(self._view, low, high, nyquist_m_s, factor)
+        return self._showing.ticks(self._view, self._panels[place])
 
     def bar_unit(self, place: int) -> str:
         """Return what the marks of a panel's bar count."""
-        panel = self._panels[place]
-        if panel == FOLDS:
-            return "folds"
-        shows_power = self._display.colour_map == POWER and panel != TRUTH
-        return "dB" if shows_power else "cm/s"
+        return self._showing.unit(self._panels[place])
 
     def scale_m_s(self, place: int) -> tuple[float, float] | None:
         """Return the velocities at both ends of a panel's scale; None without a picture.
@@ -312,29 +271,7 @@ class PanelCanvas(QWidget):
 
     def limits_m_s(self, panel: int) -> tuple[float, float] | None:
         """Return the velocities at both ends of a panel's scale, wherever and if it is shown."""
-        return None if self._frame is None else self._limits_m_s(self._frame, panel)
-
-    def _limits_m_s(self, frame: DopplerFrame, panel: int) -> tuple[float, float]:
-        if panel in (CORRECTED, TRUTH, KEPT):
-            high = self._display.colour_scale_m_s or self._scale.scale_m_s
-            return -high, high
-        nyquist = frame.nyquist_velocity_m_s
-        baseline = self._display.baseline * nyquist
-        return baseline - nyquist, baseline + nyquist
-
-    def _power_db(self, frame: DopplerFrame) -> float:
-        """Doppler power from which colour is shown."""
-        return frame.processing.flow_power_db - self._display.colour_gain_db
-
-    def _wanted_panels(self) -> tuple[int, ...]:
-        """Panels that the settings ask for, and that the frame has."""
-        panels = _PANELS[self._display.view]
-        if self._display.swap:
-            panels = panels[::-1]
-        if self.kept is not None and self._kept_beside:
-            panels = KEPT, CORRECTED
-        has_truth = self._frame is not None and self._frame.score is not None
-        return (*panels, TRUTH) if has_truth and self._display.truth else panels
+        return self._showing.limits_m_s(panel)
 
     # Drawing
 
@@ -366,18 +303,18 @@ class PanelCanvas(QWidget):
         """Paint the newest frame."""
         if self._painter is None:
             self._painter = Painter()
-            self._to_upload = self._frame is not None
-        frame, look = self._frame, None
+            self._to_upload = self.frame is not None
+        frame = self.frame
         if frame is not None:
             if self._to_upload:
                 self._painter.upload(frame)
                 self._to_upload, self._to_report = False, frame.index
             if TRUTH in self._panels:
-                self._painter.upload_truth(frame)
+                self._painter.planes.upload_truth(frame)
             if (kept := self.kept) is not None:
-                self._painter.upload_kept(kept)
-            look = self._look(frame)
+                self._painter.planes.upload_kept(kept)
         scale = self.devicePixelRatioF()
+        look = self._showing.look(self._panels)
         self._painter.paint(self._view, scale, look, *self._current_lines(frame))
         return self._painter
 
@@ -398,23 +335,9 @@ class PanelCanvas(QWidget):
             self._lines = (
                 picture_strokes(self._view, grids, self._cursor_m)
                 + mark_strokes(self._view, marks),
-                canvas_strokes(self._view, bar_ticks if frame else (), self._framed_place),
+                canvas_strokes(self._view, bar_ticks if frame else (), self._showing.framed_place),
             )
         return self._lines
-
-    def _look(self, frame: DopplerFrame) -> Look:
-        nyquist = frame.nyquist_velocity_m_s
-        limits = (self._limits_m_s(frame, panel) for panel in self._panels)
-        return Look(
-            display=self._display,
-            powers_db=tuple(
-                self._power_db(self._kept if self._kept and panel == KEPT else frame)
-                for panel in self._panels
-            ),
-            panels=self._panels,
-            limits=tuple((low / nyquist, high / nyquist) for low, high in limits),
-            stale=self._stale,
-        )
 
     def _on_swapped(self) -> None:
         """Report a frame when it is on the screen, not when it was asked for."""
@@ -462,21 +385,11 @@ class PanelCanvas(QWidget):
 
     def _arrange(self, view: View) -> None:
         """Let each place have its panel."""
-        panels = self._wanted_panels()
-        if (place := self._framed_place) is not None:
-            other = CONVENTIONAL if self._comparing else KEPT
-            panels = (*panels[:place], other, *panels[place + 1 :])
         # Before the view is: whoever is told of it asks what is where.
-        self._panels = panels
-        has_truth = self._frame is not None and self._frame.score is not None
-        words_px = WORDS_PX + has_truth * TRUTH_WORDS_PX
-        self._set_view(view.parted(len(panels), words_px))
+        self._panels = self._showing.panels
+        words_px = WORDS_PX + self._showing.has_truth * TRUTH_WORDS_PX
+        self._set_view(view.parted(len(self._panels), words_px))
         self._labels_may_have_changed()
-
-    @property
-    def _framed_place(self) -> int | None:
-        """Where something stands in for the corrected velocity now."""
-        return self.compared_place if self._comparing else self.kept_place
 
     def _set_view(self, view: View) -> None:
         if view != self._view:
@@ -485,13 +398,16 @@ class PanelCanvas(QWidget):
             self._window.requestUpdate()
 
     def _labels_may_have_changed(self) -> None:
-        display, frame = self._display, self._frame
-        power_db = None
-        if frame is not None and display.colour_map == POWER:
-            power_db = self._power_db(frame)
+        showing = self._showing
         scales = tuple(self.scale_m_s(place) for place in range(len(self._panels)))
-        angle_rad = display.angle_rad
-        labels = self._view, self._panels, self.compared_place, power_db, scales, angle_rad
+        labels = (
+            self._view,
+            self._panels,
+            showing.compared_place,
+            showing.least_power_db,
+            scales,
+            showing.display.angle_rad,
+        )
         if labels != self._labels:
             self._labels = labels
             self.labels_changed.emit()

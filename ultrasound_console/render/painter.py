@@ -1,4 +1,4 @@
-"""The picture in OpenGL: textures, programs and draw calls, in any current context.
+"""The picture in OpenGL: programs, their uniforms and draw calls, in any current context.
 
 Every panel draws the B-mode mesh and then the mesh of the colour box over it; scan conversion,
 grey and colour maps, thresholds, blending and interpolation are in the shaders.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from vispy import gloo
 from vispy.gloo import gl
 
@@ -23,6 +22,7 @@ from ..settings.display import CLASSIC, POWER, VARIANCE
 from .colour_maps import DISTURBED_MAP, FOLD_MAP, VELOCITY_MAPS
 from .mesh import flow_mesh, grid_mesh
 from .overlay import Overlay
+from .planes import Planes
 from .programs import Cover, Lines, Program, send
 from .strokes import Stroke
 from .view import N_PANELS, Rect, View
@@ -31,18 +31,11 @@ CONVENTIONAL, FOLDS, CORRECTED, TRUTH, KEPT = range(N_PANELS + 2)
 
 _FRAGMENTS = ("conventional.frag", "folds.frag", *(("corrected.frag",) * 3))
 _BAR_FRAGMENTS = ("velocity_bar.frag", "fold_bar.frag", *(("velocity_bar.frag",) * 3))
-# Powers of the true picture, beyond any threshold: shown inside the vessels, and not outside.
-_SHOWN_DB, _HIDDEN_DB = 1e3, -1e3
 HATCH_PX = 7.0
-UNSURE_BELOW = 0.7
-"""Confidence below which a fold is hatched."""
-_UNSURE = 8
 POWER_RANGE_DB = 30.0
 """From the weakest flow shown to the end of the power map."""
 # Bandwidths from which flow counts as disturbed: a bit, and fully.
 _DISTURBED = 0.2, 0.8
-# What a fraction may be without being taken for one more.
-_LARGEST_BANDWIDTH = np.float32(0.99)
 # What the shaders are told of the maps that show more than velocity.
 _MODES = {VARIANCE: "#define SHOWS_VARIANCE\n", POWER: "#define SHOWS_POWER\n"}
 # Where a pixel is on each grid, by its kind (`place.glsl`).
@@ -110,23 +103,6 @@ class Look:
     stale: bool
 
 
-def _state(frame: DopplerFrame) -> NDArray[np.uint8]:
-    """Status, and a mark where the fold is unsure; nobody is, where folds were not looked for."""
-    if not frame.processing.dealias:
-        return frame.status
-    state = np.less(frame.confidence, np.float32(UNSURE_BELOW)).view(np.uint8)
-    state *= np.uint8(_UNSURE)
-    state += frame.status
-    return state
-
-
-def _amplified(bmode_db: NDArray[np.float32], tgc_db: tuple[float, ...]) -> NDArray[np.float32]:
-    """Add gains at evenly spaced depths, linear between them."""
-    depths = np.linspace(0, len(bmode_db) - 1, len(tgc_db))
-    gains_db = np.interp(np.arange(len(bmode_db)), depths, tgc_db)
-    return bmode_db + gains_db[:, None].astype(np.float32)
-
-
 def _grid_uniforms(name: str, grid: ImageGrid) -> dict[str, tuple[float, ...]]:
     return {
         f"u_{name}_lattice": (
@@ -147,37 +123,27 @@ def _blend(colour_factor: int) -> None:
 
 
 class Painter:
-    """Owns what lives on the GPU, and draws a frame into a canvas."""
+    """Owns what lives on the GPU, and draws a frame into a canvas.
+
+    Attributes
+    ----------
+    planes : Planes
+        What is drawn.
+    """
 
     def __init__(self) -> None:
-        self._bmode_db = gloo.Texture2D((2, 2, 1), internalformat="r32f", interpolation="linear")
-        self._flow = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
-        self._packed = np.zeros((2, 2, 4), np.float32)
-        self._bmode: NDArray[np.float32] = np.zeros((2, 2), np.float32)
-        # With which gains it was sent; None for not yet.
-        self._tgc_db: tuple[float, ...] | None = None
-        self._truth = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
-        self._truth_of: DopplerFrame | None = None
-        self._kept = gloo.Texture2D((2, 2, 4), internalformat="rgba32f")
-        self._kept_bmode_db = gloo.Texture2D(
-            (2, 2, 1), internalformat="r32f", interpolation="linear"
-        )
-        self._kept_of: DopplerFrame | None = None
-        # With which gains its B-mode was sent, and whether with the bandwidth.
-        self._kept_as: tuple[tuple[float, ...], bool] | None = None
+        self.planes = Planes()
         self._velocity_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
         # The true velocity is velocity, whatever the others show.
         self._truth_map = gloo.Texture2D((2, 256, 3), interpolation="linear")
         self._map_name = ""
         self._fold_map = gloo.Texture2D(FOLD_MAP[None])
         self._textures = {
-            "u_bmode_db": self._bmode_db,
-            "u_flow": self._flow,
+            "u_bmode_db": self.planes.bmode_db,
+            "u_flow": self.planes.flow,
             "u_velocity_map": self._velocity_map,
             "u_fold_map": self._fold_map,
         }
-        self._frame: DopplerFrame | None = None
-        self._has_bandwidth = False
         self._grids: tuple[ImageGrid, ImageGrid] | None = None
         self._meshes: tuple[Any, ...] = ()
         self._flow_mesh: Any = None
@@ -197,50 +163,10 @@ class Painter:
         grids = frame.acquisition.bmode_grid, frame.acquisition.colour_grid
         if grids != self._grids:
             self._grids, self._pictures = grids, ()
-            self._packed = np.zeros((*frame.acquisition.colour_grid.shape, 4), np.float32)
             self._meshes = tuple(gloo.VertexBuffer(grid_mesh(grid)) for grid in grids)
             nowhere = flow_mesh(grids[1], frame.power_db, np.inf)
             self._flow_mesh, self._reach = gloo.VertexBuffer(nowhere), None
-        self._frame, self._bmode, self._tgc_db = frame, frame.bmode_db, None
-        self._pack(frame, self._packed)
-        self._flow.set_data(self._packed)
-
-    def _pack(self, frame: DopplerFrame, packed: NDArray[np.float32]) -> None:
-        """Lay the planes of flow into the channels of a texture."""
-        velocity, power_db, corrected, state = np.moveaxis(packed, -1, 0)
-        np.multiply(frame.velocity_m_s, np.float32(1 / frame.nyquist_velocity_m_s), out=velocity)
-        power_db[...] = frame.power_db
-        np.multiply(frame.fold, np.float32(2), out=corrected)
-        corrected += velocity
-        state[...] = _state(frame)
-        if self._has_bandwidth:
-            state += np.minimum(frame.bandwidth, _LARGEST_BANDWIDTH)
-
-    def upload_kept(self, frame: DopplerFrame) -> None:
-        """Have another frame on the grids of the one that has been uploaded, beside it."""
-        if frame is not self._kept_of:
-            self._kept_of, self._kept_as = frame, None
-
-    def _send_kept(self, tgc_db: tuple[float, ...]) -> None:
-        """Send the other frame, if it has not been sent so."""
-        frame, wanted = self._kept_of, (tgc_db, self._has_bandwidth)
-        if frame is not None and self._kept_as != wanted:
-            self._kept_as = wanted
-            packed = np.empty_like(self._packed)
-            self._pack(frame, packed)
-            self._kept.set_data(packed)
-            self._kept_bmode_db.set_data(_amplified(frame.bmode_db, tgc_db)[..., None])
-
-    def upload_truth(self, frame: DopplerFrame) -> None:
-        """Send the true velocity, once, of a frame that has been uploaded and has one."""
-        if frame is self._truth_of or frame.vessel_mask is None:
-            return
-        self._truth_of = frame
-        packed = np.zeros_like(self._packed)
-        packed[..., 1] = np.where(frame.vessel_mask, _SHOWN_DB, _HIDDEN_DB)
-        packed[..., 2] = frame.truth_m_s
-        packed[..., 2] /= frame.nyquist_velocity_m_s
-        self._truth.set_data(packed)
+        self.planes.upload(frame)
 
     def _place(self, mode: str) -> None:
         """Take the programs that fit the grids and the map in use."""
@@ -268,8 +194,9 @@ class Painter:
         self._pictures, self._bars = self._made[*kinds, mode], self._made[mode,]
         grid_uniforms = _grid_uniforms("bmode", bmode_grid) | _grid_uniforms("colour", colour_grid)
         _, *colour = self._pictures
-        colour[TRUTH].set(u_flow=self._truth, u_velocity_map=self._truth_map)
-        colour[KEPT].set(u_flow=self._kept, u_bmode_db=self._kept_bmode_db)
+        planes = self.planes
+        colour[TRUTH].set(u_flow=planes.truth_flow, u_velocity_map=self._truth_map)
+        colour[KEPT].set(u_flow=planes.kept_flow, u_bmode_db=planes.kept_bmode_db)
         for i, program in enumerate(self._pictures):
             own = min(i, 1)
             has_own_flow = i - 1 in (TRUTH, KEPT)
@@ -327,10 +254,10 @@ class Painter:
             self._cover_flow(look)
             self._set_look(look, view, pixel_scale)
             send()
-            bmode, *colour = self._pictures
+            planes, (bmode, *colour) = self.planes, self._pictures
             for place, panel in enumerate(look.panels):
                 viewport(view.picture_rect(place))
-                bmode.set(u_bmode_db=self._kept_bmode_db if panel == KEPT else self._bmode_db)
+                bmode.set(u_bmode_db=planes.kept_bmode_db if panel == KEPT else planes.bmode_db)
                 bmode.draw("triangle_strip")
                 colour[panel].draw("triangle_strip")
                 viewport(view.bar_rect(place))
@@ -362,7 +289,7 @@ class Painter:
 
     def _cover_flow(self, look: Look) -> None:
         """Let the mesh reach where the frame has colour to show."""
-        frame = self._frame
+        frame = self.planes.frame
         powers_db = (
             power_db
             for panel, power_db in zip(look.panels, look.powers_db, strict=True)
@@ -385,21 +312,9 @@ class Painter:
             of_truth = CLASSIC if name == POWER else name
             self._velocity_map.set_data(np.stack([VELOCITY_MAPS[name], DISTURBED_MAP]))
             self._truth_map.set_data(np.stack([VELOCITY_MAPS[of_truth], DISTURBED_MAP]))
-            self._has_bandwidth = name == VARIANCE
-            if self._frame is not None:
-                self.upload(self._frame)
         if has_another_map or not self._pictures:
             self._place(_MODES.get(self._map_name, ""))
-        if display.tgc_db != self._tgc_db:
-            self._tgc_db = display.tgc_db
-            # Here and not for every pixel: a tenth of what a software rasteriser does.
-            self._bmode_db.set_data(_amplified(self._bmode, display.tgc_db)[..., None])
-        if KEPT in look.panels:
-            self._send_kept(display.tgc_db)
-        interpolation = "linear" if display.interpolate else "nearest"
-        for texture in (self._bmode_db, self._kept_bmode_db):
-            if texture.interpolation != interpolation:
-                texture.interpolation = interpolation
+        self.planes.follow(display, with_kept=KEPT in look.panels)
         picture, scale = view.picture_rect(0), view.pixels_per_m
         values: dict[str, Any] = {
             "u_window": (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -14,6 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from .attenuation import STEP_M
 from .kernels_numba import compiled
 from .pulse import PHASES
 
@@ -35,6 +36,64 @@ _ZERO = np.float32(0.0)
 _PHASES = np.float32(PHASES)
 _PHASE_BITS = np.int32(PHASES.bit_length() - 1)
 _PHASE_MASK = np.int32(PHASES - 1)
+
+
+class Reception(NamedTuple):
+    """How an array hears, and what it records.
+
+    Attributes
+    ----------
+    directivity : (7,) float32
+        Of an element with the spreading, in powers of 1 - cos(theta).
+    wavelength_m : float
+    loss_per_m : float
+        Mean attenuation, one way, in neper.
+    samples_per_m : float
+    start : float
+        Time of the first sample, in samples.
+    row : int
+        Samples of each element in the buffer, which begins :data:`MARGIN` early.
+    """
+
+    directivity: Float32
+    wavelength_m: float
+    loss_per_m: float
+    samples_per_m: float
+    start: float
+    row: int
+
+
+class Gains(NamedTuple):
+    """What is left of echoes after their way through tissue.
+
+    Attributes
+    ----------
+    values : (n_depths, n_columns) float32
+        Amplitude, at depths from 0 on in steps of ``step_m``.
+    left_m : float
+        Position of the first column.
+    step_m : float
+    """
+
+    values: Float32
+    left_m: float
+    step_m: float = STEP_M
+
+
+class PulseTable(NamedTuple):
+    """The pulse as it comes back from every depth, for every fraction of a sample.
+
+    Attributes
+    ----------
+    values : (n_depths * PHASES * n_samples,) float32
+    depth_step_m : float
+    n_depths, n_samples : int
+    """
+
+    values: Float32
+    depth_step_m: float
+    n_depths: int
+    n_samples: int
 
 
 def _adder(width: int) -> Any:
@@ -105,7 +164,7 @@ def _one_way(
     base: Any,
     samples_per_m: Any,
     loss_per_m: Any,
-    power: Float32,
+    directivity: Float32,
     row: Any,
     n_samples: Any,
     at: Int32,
@@ -120,8 +179,8 @@ def _one_way(
         r = np.sqrt(dx * dx + z2)
         further = r - z
         u = further / r
-        gain = ((power[6] * u + power[5]) * u + power[4]) * u + power[3]
-        gain = ((gain * u + power[2]) * u + power[1]) * u + power[0]
+        gain = ((directivity[6] * u + directivity[5]) * u + directivity[4]) * u + directivity[3]
+        gain = ((gain * u + directivity[2]) * u + directivity[1]) * u + directivity[0]
         # exp(-loss further), to a percent where it matters.
         left = max(_ONE - eighth * further, _ZERO)
         left *= left
@@ -134,14 +193,15 @@ def _one_way(
 
 
 @compiled
-def _through(gains: Float32, origin_x: float, step: float, x: float, z: float) -> float:
+def _through(gains: Gains, x: float, z: float) -> float:
     """Bilinear look-up in the map of what is left of an echo after its way through tissue."""
-    column = min(max((x - origin_x) / step, 0.0), gains.shape[1] - 1.001)
-    line = min(max(z / step, 0.0), gains.shape[0] - 1.001)
+    left = gains.values
+    column = min(max((x - gains.left_m) / gains.step_m, 0.0), left.shape[1] - 1.001)
+    line = min(max(z / gains.step_m, 0.0), left.shape[0] - 1.001)
     j, i = int(column), int(line)
     f, g = column - j, line - i
-    upper = gains[i, j] + f * (gains[i, j + 1] - gains[i, j])
-    lower = gains[i + 1, j] + f * (gains[i + 1, j + 1] - gains[i + 1, j])
+    upper = left[i, j] + f * (left[i, j + 1] - left[i, j])
+    lower = left[i + 1, j] + f * (left[i + 1, j + 1] - left[i + 1, j])
     value: float = upper + g * (lower - upper)
     return value
 
@@ -155,22 +215,14 @@ def add_echoes(
     sin_a: float,
     cos_a: float,
     aperture_m: float,
-    wavelength_m: float,
-    samples_per_m: float,
-    start: float,
-    loss_per_m: float,
-    power: Float32,
-    gains: Float32,
-    gains_x_m: float,
-    gains_step_m: float,
-    table: Float32,
-    depth_step_m: float,
-    n_depths: int,
-    n_samples: int,
-    row: int,
+    reception: Reception,
+    gains: Gains,
+    pulses: PulseTable,
     rf: Float32,
 ) -> None:
-    """Add the echoes of a plane wave to ``rf``, rows of ``row`` samples that begin MARGIN early."""
+    """Add the echoes of a plane wave to the rows of ``rf``."""
+    directivity, wavelength_m, loss_per_m, samples_per_m, start, row = reception
+    table, depth_step_m, n_depths, n_samples = pulses
     n_elements = element_x.size
     at = np.empty(n_elements, np.int32)
     first = np.empty(n_elements, np.int32)
@@ -190,7 +242,7 @@ def add_echoes(
             continue
         whole = math.floor(arrival)
         weight = amplitude[s] * inside * inside * (3.0 - 2.0 * inside) / math.sqrt(z)
-        weight *= _through(gains, gains_x_m, gains_step_m, x, z)
+        weight *= _through(gains, x, z)
         _one_way(
             element_x,
             np.float32(x),
@@ -199,7 +251,7 @@ def add_echoes(
             np.float32(arrival - whole),
             np.float32(samples_per_m),
             np.float32(loss_per_m),
-            power,
+            directivity,
             np.int32(row),
             np.int32(n_samples),
             at,
@@ -227,19 +279,9 @@ def add_sector_echoes(
     elements: Array,
     source: Array,
     cone: Array,
-    wavelength_m: float,
-    samples_per_m: float,
-    start: float,
-    loss_per_m: float,
-    power: Float32,
-    gains: Float32,
-    gains_x_m: float,
-    gains_step_m: float,
-    table: Float32,
-    depth_step_m: float,
-    n_depths: int,
-    n_samples: int,
-    row: int,
+    reception: Reception,
+    gains: Gains,
+    pulses: PulseTable,
     rf: Float32,
 ) -> None:
     """Add the echoes of a diverging wave at the elements of any array, as :func:`add_echoes` does.
@@ -247,6 +289,8 @@ def add_sector_echoes(
     ``elements`` has x, z, and the direction (x, z) that they face; ``source`` has x, z and the
     distance from the origin; the wave fills ``cone``, between two angles.
     """
+    directivity, wavelength_m, loss_per_m, samples_per_m, start, row = reception
+    table, depth_step_m, n_depths, n_samples = pulses
     n_elements = elements.shape[1]
     away = np.empty(n_elements)
     facing = np.empty(n_elements)
@@ -278,14 +322,14 @@ def add_sector_echoes(
         # The wave grows weaker as it spreads; at LEVEL_DEPTH_M it is as strong as a plane one.
         weight = amplitude[s] * inside * inside * (3.0 - 2.0 * inside)
         weight *= math.sqrt((source[2] + LEVEL_DEPTH_M) / far)
-        weight *= _through(gains, gains_x_m, gains_step_m, x_m[s], z_m[s])
+        weight *= _through(gains, x_m[s], z_m[s])
         depth = min(int(0.5 * (sent + nearest) / depth_step_m), n_depths - 1)
         pulse = depth * PHASES * n_samples
         sent_samples = sent * samples_per_m - start
         for e in range(n_elements):
             u = 1.0 - facing[e] / away[e]
-            gain = ((power[6] * u + power[5]) * u + power[4]) * u + power[3]
-            gain = ((gain * u + power[2]) * u + power[1]) * u + power[0]
+            gain = ((directivity[6] * u + directivity[5]) * u + directivity[4]) * u + directivity[3]
+            gain = ((gain * u + directivity[2]) * u + directivity[1]) * u + directivity[0]
             left = max(1.0 - eighth * (away[e] - nearest), 0.0)
             left *= left
             left *= left

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .attenuation import Attenuation
-from .echoes_numba import LEVEL_DEPTH_M
-from .synthesis import Float32, Gains, Receiver, Window
+from .echoes_numba import LEVEL_DEPTH_M, Gains
+from .synthesis import Float32, Receiver, Window
 from .tissue import LEVEL_DENSITY_PER_M2, PULSATION_M, Scatterers
 
 Array = NDArray[np.float64]

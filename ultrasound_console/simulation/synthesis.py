@@ -11,15 +11,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp.arrays import aligned_zeros
 from ..geometry import Probe
-from .attenuation import NEPER_PER_DB, STEP_M
-from .echoes_numba import LEVEL_DEPTH_M, MARGIN, add_echoes, add_sector_echoes, convert
+from .attenuation import NEPER_PER_DB
+from .echoes_numba import (
+    LEVEL_DEPTH_M,
+    MARGIN,
+    Gains,
+    PulseTable,
+    Reception,
+    add_echoes,
+    add_sector_echoes,
+    convert,
+)
 from .pulse import DEPTH_STEP_M, Pulse, pulse_tables
 
 Array = NDArray[np.float64]
@@ -60,24 +68,6 @@ class Window:
     def offset(self, inner: Window) -> int:
         """Count the samples from the start of this window to that of one inside it."""
         return round((inner.start_s - self.start_s) * self.sampling_frequency_hz)
-
-
-@dataclass(frozen=True, eq=False)
-class Gains:
-    """What is left of echoes after their way through tissue.
-
-    Attributes
-    ----------
-    values : (n_depths, n_columns) float32
-        Amplitude, at depths from 0 on in steps of ``step_m``.
-    left_m : float
-        Position of the first column.
-    step_m : float
-    """
-
-    values: Float32
-    left_m: float
-    step_m: float = STEP_M
 
 
 NO_LOSS = Gains(np.ones((2, 2), np.float32), 0.0)
@@ -173,38 +163,29 @@ class Receiver:
         gains : Gains
             For this angle.
         """
-        rate_hz = self.window.sampling_frequency_hz
-        probe = self.probe
+        rate_hz, probe = self.window.sampling_frequency_hz, self.probe
         tables = pulse_tables(self.pulse, self.depth_m)
-        rest: tuple[Any, ...] = (
-            self.wavelength_m,
-            rate_hz / self.sound_speed_m_s,
-            self.window.start_s * rate_hz,
-            self.loss_per_m,
+        reception = Reception(
             self._strip(),
-            gains.values,
-            gains.left_m,
-            gains.step_m,
-            tables.reshape(-1),
-            DEPTH_STEP_M,
-            tables.shape[0],
-            tables.shape[2],
-            self.window.row,
-            buffer,
+            self.wavelength_m,
+            self.loss_per_m,
+            samples_per_m=rate_hz / self.sound_speed_m_s,
+            start=self.window.start_s * rate_hz,
+            row=self.window.row,
         )
+        n_depths, _, n_samples = tables.shape
+        pulses = PulseTable(tables.reshape(-1), DEPTH_STEP_M, n_depths, n_samples)
         if self.apex_m is not None:
-            add_sector_echoes(x_m, z_m, amplitude, *self._cone(angle_rad), *rest)
+            cone = self._cone(angle_rad)
+            add_sector_echoes(x_m, z_m, amplitude, *cone, reception, gains, pulses, buffer)
             return
+        element_x_m = np.asarray(probe.element_x_m, np.float32)
+        sine, cosine = math.sin(angle_rad), math.cos(angle_rad)
+        aperture_m = probe.pitch_m * probe.n_elements
         add_echoes(
-            x_m,
-            z_m,
-            amplitude,
-            np.asarray(probe.element_x_m, np.float32),
-            math.sin(angle_rad),
-            math.cos(angle_rad),
-            probe.pitch_m * probe.n_elements,
-            *rest,
-        )
+            x_m, z_m, amplitude, element_x_m, sine, cosine, aperture_m,
+            reception, gains, pulses, buffer,
+        )  # fmt: skip
 
     def _cone(self, angle_rad: float) -> tuple[Array, Array, Array]:
         """Elements, source and limits of a diverging wave, as ``add_sector_echoes`` takes them."""

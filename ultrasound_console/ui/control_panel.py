@@ -55,6 +55,7 @@ GROUPS = {
         "box_top_m",
         "box_bottom_m",
         "frame_rate_hz",
+        "keep_frame_rate",
         "probe",
         "transmit_frequency_hz",
         "n_cycles",
@@ -368,6 +369,13 @@ class ControlPanel(QWidget):
         _fill(self.tgc.grid, [*(self.controls[name] for name in TGC), flat], left=0)
         self._name_tgc()
         return self.tgc
+
+    def toggle(self) -> None:
+        """Show all controls, or only the everyday ones; beside the pictures, all or none."""
+        if self._arrangement is Arrangement.STRIP:
+            self.more.toggle()
+        else:
+            self.setVisible(not self.isVisible())
 
     def _show_rest(self, shown: bool) -> None:
         self._rest.setVisible(shown)

@@ -38,17 +38,22 @@ def remembered(kind: str) -> dict[str, Any]:
         return {}
 
 
-def remember_folder(kind: str, folder: Path) -> None:
+def remember_folder(kind: str, folder: Path) -> str:
     """Let later runs find the folder; other texts in the file stay.
 
-    Raises
-    ------
-    ConfigError
+    Returns
+    -------
+    str
+        Why they will not; empty where they will.
     """
     kept = remembered(kind) | {"folder": str(folder)}
-    make_folder(config_folder())
     lines = [f"{name} = {quoted(text)}" for name, text in kept.items() if isinstance(text, str)]
-    write_lines(config_folder() / f"{kind}.toml", lines)
+    try:
+        make_folder(config_folder())
+        write_lines(config_folder() / f"{kind}.toml", lines)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def ask_file(

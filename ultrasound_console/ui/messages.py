@@ -126,6 +126,10 @@ class MessageBar(QWidget):
             self._timer.start()
         self.show()
 
+    def tell(self, text: str, is_error: bool) -> None:
+        """Show what a part of the window has said."""
+        self.say(text, is_error=is_error)
+
     def _say_below(self, text: str, *, is_error: bool) -> None:
         """Show another message below an error; below an error of its own, only another error."""
         if self._below_is_error and not is_error and not self.below.isHidden():
@@ -272,6 +276,7 @@ class StatusLine(QWidget):
             *([status.network] if status.network else []),
             f"latency {latency_ms:.0f} ms",
             f"replaced {status.replaced_frames}",
+            *([f"missed {status.missed}"] if status.missed else []),
             f"errors {status.errors}",
             f"loop {n_held} frames, {n_bytes / 1e6:.0f} MB",
         )

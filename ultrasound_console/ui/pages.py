@@ -74,3 +74,16 @@ class Pages(QStackedWidget):
         self._controls.arrange(arrangement, width_px)
         beside = arrangement is Arrangement.COLUMN
         (self._middle if beside else self._left).addWidget(self._controls)
+
+
+def in_rows(top: QWidget, message: QWidget, pages: Pages, foot: QWidget) -> QWidget:
+    """Put the lines of the window above and below its pages, which take what is left."""
+    whole = QWidget()
+    rows = QVBoxLayout(whole)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setSpacing(1)
+    rows.addWidget(top)
+    rows.addWidget(message)
+    rows.addWidget(pages, 1)
+    rows.addWidget(foot)
+    return whole
