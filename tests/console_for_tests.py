@@ -9,6 +9,7 @@ from known_flow import KnownPipeline
 from PySide6.QtCore import QEvent, QPoint, Qt
 from PySide6.QtWidgets import QApplication
 
+from ultrasound_console.dsp.compilation import Compilation
 from ultrasound_console.store import SettingsStore
 from ultrasound_console.ui.window import MainWindow
 
@@ -21,6 +22,8 @@ class Console:
     def __init__(self, qtbot, monkeypatch, settings=None, **options) -> None:
         self.qtbot = qtbot
         self.flow = KnownPipeline(monkeypatch)
+        # Whatever the tests have to compile: frames wait for all of it.
+        monkeypatch.setattr(Compilation, "is_first_start", False)
         self.window = MainWindow(SettingsStore(settings), **options)
         self.window.resize(1280, 720)
         with qtbot.waitExposed(self.window):

@@ -1,5 +1,8 @@
 import gc
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from ultrasound_console.dsp.arrays import (
     ALIGNMENT_BYTES,
+    MOST_SIZES,
     BlockList,
     aligned_empty,
     n_lanes,
@@ -16,6 +20,24 @@ from ultrasound_console.dsp.arrays import (
 )
 
 LARGE = 1 << 17
+# Lets go of 64 MiB of arrays that lie between small things which stay, and says what it has left.
+HOLES = """
+import numpy as np
+from pathlib import Path
+from ultrasound_console.dsp.arrays import return_freed_arrays
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+
+return_freed_arrays()
+np.ones(1 << 24, np.uint8)
+before = resident_mib()
+pairs = [(np.ones(1 << 22, np.uint8), bytearray(1 << 16)) for _ in range(16)]
+full = resident_mib()
+small = [stays for _, stays in pairs]
+del pairs
+print(full - before, resident_mib() - before)
+"""
 
 
 @given(st.integers(1, 256))
@@ -117,6 +139,15 @@ def test_what_is_asked_for_is_not_pushed_out_by_what_was():
     assert blocks.take(LARGE + 64).ctypes.data == at
 
 
+def test_sizes_that_come_and_go_are_forgotten():
+    """As while a colour box is dragged; each size kept would cost time for each array that dies."""
+    blocks = BlockList(budget_bytes=1000 * LARGE)
+    for n in range(3 * MOST_SIZES):
+        blocks.take(LARGE + 64 * n)
+    newest = range(2 * MOST_SIZES, 3 * MOST_SIZES)
+    assert blocks.idle_bytes == sum(LARGE + 64 * n for n in newest)
+
+
 def test_threads_never_share_memory():
     blocks = BlockList()
     # Each thread hands its last array to the next one, which lets it die.
@@ -137,3 +168,11 @@ def test_threads_never_share_memory():
     for thread in threads:
         thread.join()
     assert not mixed
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read as Linux has it")
+def test_arrays_go_back_to_the_system_though_something_small_lies_between():
+    told = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    full_mib, left_mib = map(int, told.stdout.split())
+    assert full_mib >= 64
+    assert left_mib < 16

@@ -3,6 +3,7 @@ import pytest
 from echoes import relative_error, rf_echoes
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import firwin
 
 from ultrasound_console.dsp.arrays import aligned_zeros, unpack_ensemble
 from ultrasound_console.dsp.demodulate import (
@@ -100,6 +101,15 @@ def test_iq_mixed_elsewhere_is_brought_to_f0():
     tone = np.exp(2j * np.pi * (F0 - 0.9 * F0) * time_s)
     iq = unpack_ensemble(demodulate(tone[None, None], plan), 1)[0, :, 0]
     np.testing.assert_allclose(iq[10:-10], 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ratio", [4, 5, 4 / 3, 2.7, 10])
+def test_low_pass_is_that_of_scipy_to_the_last_digit(ratio):
+    plan = plan_of(ratio)
+    taps, relative = low_pass(plan), plan.cutoff_hz / plan.sampling_frequency_hz
+    np.testing.assert_array_equal(
+        taps, firwin(taps.size, 2.0 * relative, window=("kaiser", 5.0)), strict=True
+    )
 
 
 def test_low_pass_rejects_the_image():

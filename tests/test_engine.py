@@ -10,6 +10,7 @@ from ultrasound_console import compute as compute_module
 from ultrasound_console import front_end as front_end_module
 from ultrasound_console.assets import AssetError
 from ultrasound_console.cine import Cine
+from ultrasound_console.dsp.compilation import Compilation
 from ultrasound_console.engine import Engine
 from ultrasound_console.handover import Latest
 from ultrasound_console.settings import Settings
@@ -23,10 +24,12 @@ TIMEOUT_S = 30.0
 class Rig:
     """An engine, its sources by name, and a way to wait for what it says."""
 
-    def __init__(self, monkeypatch, settings=None, **options) -> None:
+    def __init__(self, monkeypatch, settings=None, *, first_start=False, **options) -> None:
         self.sources: dict[str, FakeSource] = {"fake": FakeSource()}
         self.woken = threading.Condition()
         monkeypatch.setattr(front_end_module, "open_source", self._open)
+        # Whatever the tests have to compile.
+        monkeypatch.setattr(Compilation, "is_first_start", first_start)
         self.store = SettingsStore(settings)
         self.engine = Engine(self.store, self._wake, Cine(), **options)
         self.frames = []

@@ -359,9 +359,10 @@ def test_the_network_is_told_by_its_file():
 
 
 def test_replaced_frames_are_told_by_slot_with_their_rate():
-    passed = [Passed(10.0, 100, (4, 0, 7)), Passed(12.0, 160, (10, 0, 8))]
+    passed = [Passed(10.0, 100, (4, 0, 7)), Passed(12.0, 160, (10, 0, 8), 5)]
     assert dict(frame_rows(passed, 29.96)) == {
         "painted": "160, 30.0/s",
+        "missed from the source": "5, 2.5/s",
         "replaced before the first step": "10, 3.0/s",
         "replaced before the second step": "0, 0.0/s",
         "replaced before the screen": "8, 0.5/s",

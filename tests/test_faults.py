@@ -97,6 +97,7 @@ def test_frames_may_be_missing(rig):
     first = rig.next_frame()
     change_next(rig.source, index=lambda index: index + 50)
     assert rig.next_frame().index == first.index + 51
+    assert rig.engine.status().missed == 50
     assert rig.engine.status().state is State.LIVE
 
 

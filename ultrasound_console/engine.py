@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 from .cine import Cine
 from .compute import Compute, Formed
-from .corrections import Correction
 from .dsp.compilation import Compilation
 from .dsp.quantise import Quantised
-from .frames import AcquiredFrame, Acquisition, DopplerFrame, IqFrame
+from .frames import AcquiredFrame, Acquisition, Correction, DopplerFrame, IqFrame
 from .front_end import JOIN_TIMEOUT_S, READ_TIMEOUT_S, FrontEnd
 from .handover import Latest
-from .network import Network
+from .network import Network, noted
+from .pipeline.pace import Load
 from .rerun import Rerun
 from .segment import Segmenter
 from .settings import Settings
@@ -74,8 +75,14 @@ class Engine:
         self._notices: deque[Notice] = deque(maxlen=100)
         self._compute = Compute(self._on_gpu_failed)
         self._tap_iq: Callable[[Quantised, IqFrame], None] = _tap_nothing
-        self._network = Network(self._compute, load_segmenter, self._notify)
         self._compilation = Compilation()
+        self._network = Network(
+            self._compute,
+            load_segmenter,
+            self._notify,
+            lambda: self._compilation.is_first_start,
+            self.refresh,
+        )
         self._device = CPU_NAME
 
         self._front = FrontEnd(store, self._raw, self._notify, self.cine.clear, self._begin)
@@ -87,6 +94,7 @@ class Engine:
         self._fault = ""
         self._errors = 0
         self._pace = Pace()
+        self._load = Load()
         self._has_frame = False
         self._threads = [
             threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
@@ -249,6 +257,7 @@ class Engine:
             replaced_frames=sum(replaced),
             replaced_at=replaced,
             left_out=self._front.n_left_out,
+            missed=self._front.n_missed,
             errors=self._errors,
             device=self._device,
             compiling=self._compilation.kernel,
@@ -266,6 +275,7 @@ class Engine:
         self._front.silence()
         for thread in self._threads:
             thread.join(JOIN_TIMEOUT_S)
+        self._network.close(JOIN_TIMEOUT_S)
         self._compilation.stop()
         self._front.close()
 
@@ -311,6 +321,7 @@ class Engine:
             self._jobs.notify_all()  # to prepare for it before its first frame
         if is_new_source:
             self._frozen, self._addressed, self._fault = False, None, ""
+            self._load = Load()
 
     def _form_step(self) -> None:
         frame = self._raw.take(READ_TIMEOUT_S)
@@ -333,10 +344,12 @@ class Engine:
         previous = self._previous
         if previous is not None and previous.acquisition is not formed.iq.acquisition:
             previous = None
-        processing = self.store.current.processing
+        wanted = self.store.current.processing
+        processing = self._network.so_far(wanted)
         done = self._compute.doppler(formed, processing, previous, for_cine=True)
-        frame, estimates = done.frame, done.estimates
+        frame, estimates = noted(done.frame, wanted), done.estimates
         self._previous = frame
+        self._keep_frame_rate(formed, frame)
         with self._front.transmit:
             # What another source made before it was replaced is not shown any more.
             if frame.acquisition is not self._front.acquisition:
@@ -348,18 +361,35 @@ class Engine:
         kept = self.cine.kept(frame.index)
         if kept is not None:
             self._tap_iq(*kept)
+        if processing != wanted and (iq := self.cine.iq(frame.index)) is not None:
+            self._network.rehearse(iq, wanted)
         self._device = done.device
-        self._finished.put(frame)
+        self._finished.put(self.cine.frame(frame.index) or frame)
+
+    def _keep_frame_rate(self, formed: Formed, frame: DopplerFrame) -> None:
+        """Ask for coarser pictures where frames are lost, for finer ones where there is room."""
+        if frame.processing.keep_frame_rate:
+            first_s = sum(formed.iq.stage_seconds.values())
+            longer_s = max(first_s, sum(frame.stage_seconds.values()) - first_s)
+            n_lost = self._raw.replaced + self._formed.replaced
+            interval_s = frame.acquisition.frame_interval_s
+            self._load = self._load.after(time.perf_counter(), n_lost, longer_s, interval_s)
+        else:
+            self._load = Load()
+        self._front.grid_step = self._load.step
 
     def _process_again(self, index: int) -> None:
         """Run the frozen frame through the same worker with the settings in force."""
         iq = self.cine.iq(index)
         if iq is None:
             return
-        done = self._compute.again(iq, self.store.current.processing, self.cine.before(index))
+        wanted = self.store.current.processing
+        processing = self._network.so_far(wanted)
+        done = self._compute.again(iq, processing, self.cine.before(index))
+        frame = noted(done.frame, wanted)
         self._device = done.device
-        self.cine.replace(done.frame)
-        self._finished.put(self.cine.frame(index) or done.frame)
+        self.cine.replace(frame)
+        self._finished.put(self.cine.frame(index) or frame)
 
     def _go_on_with(self, rerun: Rerun) -> None:
         """Process one more frame of the loop; after the last one, put them all in place."""

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .frames import AcquiredFrame, Acquisition
+from .frames import AcquiredFrame, Acquisition, ChannelFrame
 from .handover import Latest
+from .pipeline.pace import on_step
+from .record.marks import Note
 from .settings import AcquisitionSettings, Settings
-from .sources import NoPrfError, Source, SourceError, open_source
+from .sources import Annotated, NoPrfError, Source, SourceError, open_source
 from .status import Notice
 from .store import SettingsStore
 
@@ -36,6 +38,11 @@ class _Opened:
     settings: AcquisitionSettings
     last: Settings | None
     acquisition: Acquisition
+
+    @property
+    def annotations(self) -> tuple[Note, ...]:
+        """Notes that the source brings along for its pictures."""
+        return self.source.annotations if isinstance(self.source, Annotated) else ()
 
 
 class FrontEnd:
@@ -69,8 +76,13 @@ class FrontEnd:
         Name of the source that is being opened; empty when none is.
     tap : callable
         Told of every frame that is read, in the acquisition thread; it must not wait.
+    grid_step : int
+        On which step of :data:`.pipeline.pace.STEPS` pictures are formed from now on; for the
+        worker to set.
     n_left_out : int
         Frames of the present source that came again or too late.
+    n_missed : int
+        Frames that the present source has made, by their numbers, and that never came.
     """
 
     def __init__(
@@ -98,7 +110,8 @@ class FrontEnd:
         self._transmitting = self._may_fail = False
         self._index_base = 0
         self._next_index = 0
-        self.n_left_out = 0
+        self.grid_step = 0
+        self.n_left_out = self.n_missed = 0
 
     @property
     def filling(self) -> tuple[int, int] | None:
@@ -158,13 +171,18 @@ class FrontEnd:
         if index < self._next_index:
             self._leave_out(frame.index)
             return
+        self.n_missed += index - self._next_index
         self._next_index = index + 1
-        if frame.acquisition is not self.acquisition:  # a recording goes on with another one
+        frame = dataclasses.replace(frame, index=index)
+        self.tap(frame)
+        if self.grid_step and isinstance(frame, ChannelFrame):  # what is beamformed has its grid
+            acquisition = on_step(frame.acquisition, self.grid_step)
+            frame = dataclasses.replace(frame, acquisition=acquisition)
+        # A recording goes on with another one, or the grid is another.
+        if frame.acquisition is not self.acquisition:
             with self.transmit:
                 self.acquisition = frame.acquisition
             self._begun(frame.acquisition, is_new_source=False)
-        frame = dataclasses.replace(frame, index=index)
-        self.tap(frame)
         self._raw.put(frame)
 
     def _hear_out(self) -> None:
@@ -240,7 +258,7 @@ class FrontEnd:
             self._transmitting = self._may_fail = False
             self.acquisition = opened.acquisition
             self._configured = opened.settings
-            self.n_left_out = 0
+            self.n_left_out = self.n_missed = 0
             self._forget()
         self._has_opened(opened.name)
         self._begin(opened.acquisition, is_new_source=True)
@@ -248,7 +266,15 @@ class FrontEnd:
         self._store.load(dataclasses.replace(rest, acquisition=opened.settings))
         self.live.set()
         text = "; ".join((f"opened {opened.source.name}", *opened.acquisition.notes))
-        self._notify(Notice(text, opened=opened.source.name, asked=opened.name, start=opened.start))
+        self._notify(
+            Notice(
+                text,
+                opened=opened.source.name,
+                asked=opened.name,
+                start=opened.start,
+                annotations=opened.annotations,
+            )
+        )
 
     def _reconfigure(self, source: Source) -> None:
         """Apply changed acquisition settings; refused ones are put back."""

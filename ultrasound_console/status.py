@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .frames import Acquisition
+from .record.marks import Note
 from .settings import AcquisitionSettings
 
 STALE_PERIODS = 3.0
@@ -64,6 +65,8 @@ class EngineStatus:
         How many of them before the first step, before the second, and before the screen.
     left_out : int
         Frames of the present source that came again or too late.
+    missed : int
+        Frames that the present source has made and that never came.
     errors : int
         Faults and refused requests since the start.
     device : str
@@ -91,6 +94,7 @@ class EngineStatus:
     replaced_frames: int = 0
     replaced_at: tuple[int, int, int] = (0, 0, 0)
     left_out: int = 0
+    missed: int = 0
     errors: int = 0
     device: str = CPU_NAME
     compiling: str = ""
@@ -118,6 +122,8 @@ class Notice:
         What it starts with where nothing has been set.
     lacks_prf : str
         Name of a recording that opens once it is told its PRF.
+    annotations : tuple of Note
+        What the source that has been opened brings along for its pictures.
     """
 
     text: str
@@ -126,3 +132,4 @@ class Notice:
     asked: str = ""
     start: AcquisitionSettings | None = None
     lacks_prf: str = ""
+    annotations: tuple[Note, ...] = ()

@@ -9,7 +9,9 @@ sample together fill whole SIMD registers of eight.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
+import sys
 import weakref
 from collections.abc import Callable
 from itertools import count
@@ -23,6 +25,12 @@ from numpy.typing import DTypeLike, NDArray
 # Values that the compiled kernels take at once.
 LANES = 16
 ALIGNMENT_BYTES = 64
+# A frame has some forty. More come when the colour box is dragged, and each costs time whenever
+# an array dies.
+MOST_SIZES = 64
+# What glibc begins with, and the number it has for it.
+_OWN_PAGES_BYTES = 1 << 17
+_M_MMAP_THRESHOLD = -3
 
 
 def n_lanes(n_pulses: int) -> int:
@@ -60,6 +68,8 @@ class BlockList:
             return _aligned_bytes(n_bytes)
         idle = self._idle.setdefault(n_bytes, SimpleQueue())
         self._asked[n_bytes] = next(self._tick)
+        if len(self._asked) > MOST_SIZES:
+            self._forget_one_size()
         try:
             memory = idle.get_nowait()
         except Empty:
@@ -70,34 +80,43 @@ class BlockList:
         weakref.finalize(block, self._give_back, memory).atexit = False
         return block
 
+    def _forget_one_size(self) -> None:
+        asked = self._asked.copy()
+        oldest = min(asked, key=asked.__getitem__)
+        self._asked.pop(oldest, None)
+        self._idle.pop(oldest, None)
+
     def _give_back(self, memory: memoryview) -> None:
         size = memory.nbytes
-        if size > self._budget_bytes:
+        idle = self._idle.get(size)
+        if idle is None or size > self._budget_bytes:
             return
-        if not self._has_room(size):
+        excess = self.idle_bytes + size - self._budget_bytes
+        if excess > 0:
             asked = self._asked.copy()
             # Sizes that nobody wants any more make room for this one, and not the other way.
             for other in sorted(asked, key=asked.__getitem__):
                 if other == size:
                     return
-                while not (self._has_room(size) or self._idle[other].empty()):
-                    _drop(self._idle[other])
-                if self._has_room(size):
+                while excess > 0 and self._drop_one(other):
+                    excess -= other
+                if excess <= 0:
                     break
-        self._idle[size].put(memory)
+        idle.put(memory)
 
-    def _has_room(self, n_bytes: int) -> bool:
-        return self.idle_bytes + n_bytes <= self._budget_bytes
+    def _drop_one(self, size: int) -> bool:
+        idle = self._idle.get(size)
+        if idle is None:
+            return False
+        with contextlib.suppress(Empty):
+            idle.get_nowait()
+            return True
+        return False
 
     @property
     def idle_bytes(self) -> int:
         """Memory that waits for its next use."""
         return sum(size * idle.qsize() for size, idle in list(self._idle.items()))
-
-
-def _drop(idle: SimpleQueue[memoryview]) -> None:
-    with contextlib.suppress(Empty):
-        idle.get_nowait()
 
 
 def _aligned_bytes(n_bytes: int) -> NDArray[np.uint8]:
@@ -107,6 +126,20 @@ def _aligned_bytes(n_bytes: int) -> NDArray[np.uint8]:
 
 
 _blocks = BlockList()
+
+
+def return_freed_arrays() -> None:
+    """Let arrays of 128 KiB and more go back to the system once they are freed.
+
+    They have pages of their own at first, but glibc raises the size for that, up to 32 MiB, when a
+    large one is freed. From then on arrays lie in the heaps of the threads among small things that
+    stay, and the holes that they leave are kept: the more, the more often sizes change. This holds
+    for the whole process; where there is no glibc it does nothing.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from numba.core import event
+
+from . import kernels_network
 
 
 class Compilation(event.Listener):  # type: ignore[misc]
@@ -27,6 +32,11 @@ class Compilation(event.Listener):  # type: ignore[misc]
         # One read: the last name may go at any moment.
         return next(iter(self._waiting), "")
 
+    @property
+    def is_first_start(self) -> bool:
+        """Whether kernels have had to be made, or one of the last ones that are needed is not."""
+        return self.n_compiled > 0 or bool(self._waiting) or not _is_kept(kernels_network.posterior)
+
     def stop(self) -> None:
         """Listen no longer."""
         event.unregister("numba:compile", self)
@@ -41,3 +51,9 @@ class Compilation(event.Listener):  # type: ignore[misc]
             return
         self._waiting.pop()
         self.n_compiled += not self._waiting
+
+
+def _is_kept(kernel: Any) -> bool:
+    """Whether a kernel has been compiled before, for whichever arrays."""
+    name = f"*.{kernel.py_func.__name__}-*.nbi"
+    return any(Path(kernel.stats.cache_path).glob(name))

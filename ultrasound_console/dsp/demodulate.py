@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
-from scipy.signal import firwin
+from scipy.special import i0
 
 from .arrays import empty_beside, fast_path, n_lanes, pack_ensemble
 
@@ -100,10 +100,12 @@ def low_pass(plan: DemodulationPlan) -> NDArray[np.float64]:
         )
     if relative >= 0.45:  # the front end has filtered already
         return np.ones(1)
+    # As scipy.signal.firwin makes them, which takes long to import.
     half = math.ceil(0.65 / relative)
-    taps: NDArray[np.float64] = firwin(
-        2 * half + 1, 2.0 * relative, window=("kaiser", _KAISER_BETA)
-    )
+    offset = np.arange(-half, half + 1)
+    taps: NDArray[np.float64] = 2.0 * relative * np.sinc(2.0 * relative * offset)
+    taps *= i0(_KAISER_BETA * np.sqrt(1.0 - (offset / half) ** 2.0)) / i0(_KAISER_BETA)
+    taps /= taps.sum()
     return taps
 
 

@@ -150,4 +150,5 @@ def posterior(logits: Float32, limit: float, out: Float32) -> None:
             source, target = powers[k], out[i, :, k]
             for j in range(n_lines):
                 target[j] = source[j] * share[j]
-        out[i, :, n - 1] = alone
+        for j in range(n_lines):
+            out[i, j, n - 1] = alone[j]

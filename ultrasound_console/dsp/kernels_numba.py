@@ -81,7 +81,8 @@ def _whole_registers(matrix: Float32, width: int) -> Float32:
     """Rows of a filter, each filled up with zeros, one after the other."""
     weights = aligned_scratch(matrix.shape[0] * width)
     for k in range(matrix.shape[0]):
-        weights[k * width : k * width + matrix.shape[1]] = matrix[k]
+        for j in range(matrix.shape[1]):  # an array put into a slice takes two seconds to compile
+            weights[k * width + j] = matrix[k, j]
     return weights
 
 
@@ -205,7 +206,9 @@ def autocorrelate_complex(iq: Float32, matrix: Float32, n_pulses: int, lags: Flo
                 store(flat, to + block, subtract(re, other_re))
                 store(flat, to + width + block, multiply_add(one, other_im, im))
         autocorrelate(filtered, unfiltered, n_pulses, row_lags)
-        lags[:, depth] = row_lags[:, 0]
+        for k in range(3):
+            for p in range(n_lines):
+                lags[k, depth, p] = row_lags[k, 0, p]
 
 
 @reordered
@@ -310,7 +313,9 @@ def quantise(iq: Float32, n_pulses: int, peak: Float32, samples: NDArray[np.int1
         largest = larger_magnitude(largest, load_first(data, at, data.size - at))
     found = np.empty(LANES, np.float32)
     store(found, 0, largest)
-    peak[0] = found.max()
+    peak[0] = _ZERO
+    for lane in range(LANES):
+        peak[0] = max(peak[0], found[lane])
     scale = _LARGEST_INT16 / peak[0] if peak[0] > _ZERO else _ZERO
     factor, zero = every(scale), every(_ZERO)
     for row in range(n_rows):

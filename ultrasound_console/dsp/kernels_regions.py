@@ -425,14 +425,16 @@ def _gather(
             places[slot] = n_left
             pairs[n_left, 0] = a
             pairs[n_left, 1] = b
-            votes[n_left] = moved
+            for s in range(N_STEPS):
+                votes[n_left, s] = moved[s]
             lengths[n_left] = length
             step[n_left] = sign * (step[p] + shift)
             lead[n_left] = lead[p] if abs(step[n_left]) <= MAX_STEP else _UNKNOWN
             n_left += 1
         else:
             to = places[slot]
-            votes[to] += moved
+            for s in range(N_STEPS):
+                votes[to, s] += moved[s]
             lengths[to] += length
             lead[to] = _UNKNOWN
     return n_left

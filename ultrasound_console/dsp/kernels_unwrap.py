@@ -62,6 +62,16 @@ def pool(number: Int32, offset: Int32, cost: Float32, n_components: int) -> Floa
 
 
 @kernel
+def _lowest(cost: Float32) -> int:
+    """Place of the lowest one, the first of equals."""
+    at = 0
+    for f in range(1, cost.size):
+        if cost[f] < cost[at]:
+            at = f
+    return at
+
+
+@kernel
 def propagate(
     cost: Float32,
     pairs: Int32,
@@ -115,7 +125,7 @@ def propagate(
                     else:
                         for g in range(N_FOLDS):
                             new[g] = min(new[g], without[f] - votes[p, MAX_STEP + f - g])
-                lowest = new.min()
+                lowest = new[_lowest(new)]
                 for f in range(N_FOLDS):
                     old = messages[p, end, f]
                     change = (_ONE - keep) * (new[f] - lowest - old)
@@ -126,7 +136,7 @@ def propagate(
         if largest_change < tolerance:
             break
     for q in range(cost.shape[0]):
-        fold[q] = np.argmin(belief[q]) - MAX_FOLD
+        fold[q] = _lowest(belief[q]) - MAX_FOLD
 
 
 @kernel
@@ -168,7 +178,8 @@ def settle(cost: Float32, pairs: Int32, votes: Float32, n_sweeps: int, fold: Int
     for _ in range(n_sweeps):
         n_changed = 0
         for q in range(n):
-            local[:] = cost[q]
+            for f in range(N_FOLDS):
+                local[f] = cost[q, f]
             for k in range(first[q], first[q + 1]):
                 p = at_item[k]
                 if pairs[p, 0] == q:
@@ -179,7 +190,7 @@ def settle(cost: Float32, pairs: Int32, votes: Float32, n_sweeps: int, fold: Int
                     at = MAX_STEP - MAX_FOLD - fold[pairs[p, 0]]
                     for f in range(N_FOLDS):
                         local[f] -= votes[p, at + f]
-            best = np.argmin(local)
+            best = _lowest(local)
             lead[q] = _lead(local)
             # A tie is no reason to change.
             if local[best] < local[fold[q] + MAX_FOLD] - np.float32(1e-6):

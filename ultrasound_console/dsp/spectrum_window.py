@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 Taper = Literal["hann", "hamming", "none"]
 Float64 = NDArray[np.float64]
@@ -86,6 +85,8 @@ def high_pass(cutoff_prf: float, n: int, taper: Taper) -> tuple[Float64, float]:
 
 def _achieved(basis: Float64, taper: Taper) -> float:
     """Lowest frequency over PRF that passes filter and window with half its power."""
+    from scipy.optimize import brentq  # takes long to import
+
     n, n_removed = basis.shape
     weights = window_weights(taper, n)
 

@@ -23,8 +23,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.signal import butter, lfilter, lfilter_zi
 
 from .arrays import LANES, n_lanes
 
@@ -152,6 +150,8 @@ def iir_matrix(
     (n_pulses, n_pulses) float64
         Row j makes pulse j; not symmetric.
     """
+    from scipy.signal import butter, lfilter, lfilter_zi  # takes long to import
+
     b, a = butter(order, 2.0 * design_prf, "highpass")
     forced = np.asarray(lfilter(b, a, np.eye(n_pulses), axis=0))
     silence = np.zeros((n_pulses, order))
@@ -165,6 +165,7 @@ def iir_matrix(
 
 def _designed_iir(cutoff_prf: float, n_pulses: int) -> NDArray[np.float64]:
     """IIR filter of the highest order that gets down to a cut-off, tuned to it."""
+    from scipy.optimize import brentq  # takes long to import
 
     def excess(design_prf: float, order: int) -> float:
         matrix = iir_matrix(order, design_prf, n_pulses)

@@ -102,6 +102,7 @@ def form(frame: AcquiredFrame, processing: ProcessingSettings, gpu: Gpu | None =
         iq=iq,
         bmode_power=power,
         truth=frame.truth,
+        by_hand=frame.by_hand,
         stage_seconds=watch.seconds,
         notes=notes,
     )

@@ -146,6 +146,14 @@ class ProcessingSettings(Group):
             "Where samples become velocities; auto uses an NVIDIA GPU if there is one.",
         ),
     )
+    keep_frame_rate: bool = setting(
+        False,
+        Switch(
+            "Keep frame rate",
+            "Where the computer is too slow, coarser pictures, and a word on how coarse they are. "
+            "Off: frames are left out and counted.",
+        ),
+    )
 
     @property
     def asks_network(self) -> bool:

@@ -107,11 +107,6 @@ class FoldNet(nn.Module):  # type: ignore[misc]
             logits = functional.pixel_shuffle(self.head(y), 2)
         return logits
 
-    @property
-    def n_parameters(self) -> int:
-        """Trained numbers."""
-        return sum(p.numel() for p in self.parameters())
-
 
 def export_onnx(network: FoldNet, path: Path) -> None:
     """Write the network for ONNX Runtime; batch and image size stay free.

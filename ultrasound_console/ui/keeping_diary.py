@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer
 
 from ..diary import Diary
 from ..engine import Engine
+from ..pipeline.pace import coarseness
 from ..settings import SPECS, Settings
 from ..status import EngineStatus
 from .meter import Meter
@@ -37,7 +38,7 @@ class DiaryKeeper(QObject):
         self._status: EngineStatus = engine.status()
         self._settings = engine.store.current
         self._counted_s = time.perf_counter()
-        self._counted = 0, 0, 0
+        self._counted = 0, 0, 0, 0
         self._timer = QTimer(self, interval=_POLL_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
@@ -88,10 +89,11 @@ class DiaryKeeper(QObject):
             _log.info("settings: %s", ", ".join(changes))
 
     def _count(self) -> None:
-        counted = self._meter.frames, self._status.replaced_frames, self._status.errors
+        status = self._status
+        counted = self._meter.frames, status.replaced_frames, status.missed, status.errors
         if counted != self._counted:
             self._counted = counted
-            _log.info("frames painted %d, replaced %d; errors %d", *counted)
+            _log.info("frames painted %d, replaced %d, missed %d; errors %d", *counted)
 
 
 def _acquired(status: EngineStatus) -> str:
@@ -102,4 +104,5 @@ def _acquired(status: EngineStatus) -> str:
         f"{acquisition.requested_prf_hz:.0f} Hz, {acquisition.n_pulses} pulses, "
         f"{acquisition.colour_grid.shape} colour, "
         f"{acquisition.frame_interval_s * 1e3:.1f} ms a frame"
+        f"{f', coarser: {how}' if (how := coarseness(acquisition)) else ''}"
     )

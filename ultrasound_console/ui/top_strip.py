@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QTo
 
 from ..dsp import wall_filter
 from ..frames import Acquisition, DopplerFrame
+from ..pipeline.pace import coarseness
 from ..status import State
 from . import theme
 from .presets import PresetButton
@@ -66,6 +67,32 @@ class StateChip(QLabel):
             self.setStyleSheet(f"color: {ink}; background: {ground}; border-radius: 5px;")
 
 
+class CoarseBadge(QLabel):
+    """How coarse the picture on screen is to keep the frame rate; else it is not there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("coarse")
+        self.setFont(theme.font(theme.SMALL_PX, bold=True))
+        self.setToolTip(
+            "The computer is too slow for this picture, so its samples lie farther apart. "
+            "'Keep frame rate' allows that; off, it leaves frames out instead."
+        )
+        self.setStyleSheet(
+            f"color: {theme.GROUND}; background: {theme.WARNING}; border-radius: 5px;"
+            " padding: 2px 8px;"
+        )
+        self.hide()
+
+    def show_frame(self, frame: DopplerFrame | None) -> None:
+        """Tell of the frame on screen."""
+        how = "" if frame is None else coarseness(frame.acquisition)
+        text = f"COARSER: {how}" if how else ""
+        if text != self.text():
+            self.setText(text)
+            self.setVisible(bool(text))
+
+
 class ElidedLabel(QLabel):
     """One line that ends in an ellipsis where room is short; the tooltip has it all."""
 
@@ -110,6 +137,7 @@ class TopStrip(QWidget):
         self.source = ElidedLabel()
         self.source.setFont(theme.font(13, bold=True))
         self.chip = StateChip()
+        self.coarse = CoarseBadge()
         self.figures = QLabel()
         self.figures.setObjectName("figures")
         self.figures.setTextFormat(Qt.TextFormat.RichText)
@@ -121,6 +149,7 @@ class TopStrip(QWidget):
         row.addWidget(self.menu_button)
         row.addWidget(self.source, 1)
         row.addWidget(preset)
+        row.addWidget(self.coarse)
         left.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.figures.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         layout = QGridLayout(self)
@@ -149,6 +178,7 @@ class TopStrip(QWidget):
 
     def show_figures(self, frame: DopplerFrame | None, painted_fps: float) -> None:
         """Tell what made the frame on screen."""
+        self.coarse.show_frame(frame)
         if frame is None:
             self.figures.setText("")
             return

@@ -72,15 +72,16 @@ class Recent:
 
 @dataclass(frozen=True)
 class Passed:
-    """How many frames were painted, and replaced in each slot, up to a moment."""
+    """How many frames were painted, replaced in each slot, and never came, up to a moment."""
 
     now_s: float
     painted: int
     replaced: tuple[int, int, int]
+    missed: int = 0
 
 
 def frame_rows(passed: Sequence[Passed], fps: float) -> Rows:
-    """Tell how many frames came through, and how many gave way to newer ones.
+    """Tell how many frames came through, how many gave way to newer ones, and how many never came.
 
     Parameters
     ----------
@@ -93,12 +94,13 @@ def frame_rows(passed: Sequence[Passed], fps: float) -> Rows:
     elapsed_s = last.now_s - first.now_s
 
     def text(count: int, before: int) -> str:
-        rate = f", {(count - before) / elapsed_s:.1f}/s" if elapsed_s > 0.0 else ""
+        rate = f", {max(0, count - before) / elapsed_s:.1f}/s" if elapsed_s > 0.0 else ""
         return f"{count}{rate}"
 
     replaced = zip(_SLOTS, last.replaced, first.replaced, strict=True)
     return (
         ("painted", f"{last.painted}, {fps:.1f}/s"),
+        ("missed from the source", text(last.missed, first.missed)),
         *((f"replaced {where}", text(now, before)) for where, now, before in replaced),
     )
 

@@ -251,8 +251,8 @@ class EngineerWindow(QWidget):
     def _on_time(self) -> None:
         """Take what is counted, once a second what the system counts, and show it."""
         now_s = time.perf_counter()
-        replaced = self._engine.status().replaced_at
-        self._passed.append(Passed(now_s, self._meter.frames, replaced))
+        status = self._engine.status()
+        self._passed.append(Passed(now_s, self._meter.frames, status.replaced_at, status.missed))
         if self._n_updates % 2 == 0:
             self._loads, self._resident_bytes = self._threads.loads(now_s), resident_bytes()
         self._n_updates += 1
