@@ -315,3 +315,10 @@ class TestWhileItRuns:
         gains_db = [settings.display.bmode_gain_db for settings in seen]
         assert gains_db == [0.0, 0.0, -3.0]
         assert [settings.acquisition.prf_hz for settings in seen] == [3000.0, 3000.0, 2000.0]
+
+
+def test_freed_arrays_are_to_go_back_to_the_system(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(app_module, "return_freed_arrays", lambda: asked.append(True))
+    assert run_console(RunOptions(None, {}, model=tmp_path / "missing.onnx")) == 2
+    assert asked

@@ -12,7 +12,7 @@ import pytest
 from frames_for_tests import BMODE, RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, make_frame, wrapped
 from panels import SIZE, Model
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from ultrasound_console import BANNER
 from ultrasound_console.__main__ import main
@@ -27,11 +27,17 @@ from ultrasound_console.render.view import View
 from ultrasound_console.settings import DisplaySettings
 from ultrasound_console.settings.display import CLASSIC, COLOUR_MAPS
 from ultrasound_console.ui import dicom as dicom_on_screen
+from ultrasound_console.ui.patient_form import SAVE_NAMED, SAVE_NAMELESS, PatientForm
 
 pytest_plugins = ["console_for_tests"]
 
 TISSUE, COLOUR_FLOW = 1, 2
 CM, CM_S, TABLE, VELOCITY = 3, 7, 2, 3
+OF_THE_STUDY = ("study_date", "study_description", "accession_number")
+OF_THE_PATIENT = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex",
+    "StudyDate", "StudyDescription", "AccessionNumber",
+)  # fmt: skip
 
 
 def look(panel=BOTH, scale_m_s=0.45, **display):
@@ -210,12 +216,14 @@ def test_what_is_given_is_in_the_file(tmp_path):
         dataclasses.replace(make_frame(index), time_s=time_s)
         for index, time_s in enumerate(times_s)
     ]
-    patient = Patient("Müller^Ann", "12-3", "19700131", "F", "20240102")
+    patient = Patient("Müller^Ann", "12-3", "19700131", "F", "20240102", "Carotid left", "A-77")
+    assert "Ann" not in repr(patient)
     angled = look(CORRECTED, angle_rad=math.radians(60))
     file = written(tmp_path / "clip.dcm", frames, angled, patient)
     assert (str(file.PatientName), file.PatientID) == ("Müller^Ann", "12-3")
     assert (file.PatientBirthDate, file.PatientSex) == ("19700131", "F")
-    assert file.StudyDate == "20240102"
+    assert (file.StudyDate, file.StudyDescription) == ("20240102", "Carotid left")
+    assert file.AccessionNumber == "A-77"
     assert file.FrameIncrementPointer == 0x00181065
     np.testing.assert_allclose(file.FrameTimeVector, [0, 33, 167, 33], rtol=1e-5)
     _, flow = file.SequenceOfUltrasoundRegions
@@ -228,7 +236,7 @@ def test_what_is_given_is_in_the_file(tmp_path):
 def test_dciodvfy_finds_no_error(tmp_path):
     frames = [make_frame(index) for index in range(3)]
     one = [make_frame(frame_interval_s=0.0)]
-    patient = Patient("A^B", "1", "19700131", "O", "20240102")
+    patient = Patient("A^B", "1", "19700131", "O", "20240102", "Carotid left", "A-77")
     for shown, taken, named in (
         (look(RAW, angle_rad=0.5), frames, Patient()),
         (look(CORRECTED), one, patient),
@@ -280,6 +288,9 @@ def test_what_a_file_cannot_hold_is_refused_and_leaves_nothing(tmp_path, monkeyp
         {"name": "x" * 65},
         {"birth_date": "1970-01-31"},
         {"study_date": "20241301"},
+        {"study_date": "20990101"},
+        {"birth_date": "19700231"},
+        {"accession_number": "1" * 17},
         {"sex": "female"},
     ):
         with pytest.raises(DicomError, match="give"):
@@ -314,6 +325,16 @@ def test_a_source_from_the_command_line(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def asked_for_the_patient(console):
+    """The form, once it takes keys."""
+    with console.qtbot.waitActive(console.window):
+        console.window.activateWindow()  # no window manager goes back to it
+    console.key(Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier)
+    console.until(lambda: isinstance(QApplication.activeWindow(), PatientForm))
+    console.until(lambda: QApplication.focusWidget() is QApplication.activeWindow().lines["name"])
+    return QApplication.activeWindow()
+
+
 def test_the_frozen_loop_is_saved_and_a_file_can_be_left(live, tmp_path, monkeypatch):
     window, said = live.window, []
     window.dicom.said.connect(lambda text, is_error: said.append((text, is_error)))
@@ -325,7 +346,8 @@ def test_the_frozen_loop_is_saved_and_a_file_can_be_left(live, tmp_path, monkeyp
     live.play(2)
     live.freeze()
     n_held = len(live.engine.cine.indices())
-    live.key(Qt.Key.Key_D, control)
+    asked_for_the_patient(live)
+    live.key(Qt.Key.Key_Return)  # all is empty
     live.until(lambda: bool(said))
     text, is_error = said.pop()
     assert (text, is_error) == (
@@ -333,12 +355,43 @@ def test_the_frozen_loop_is_saved_and_a_file_can_be_left(live, tmp_path, monkeyp
         False,
     )
     path = tmp_path / "loop.dcm"
-    assert pydicom.dcmread(path, stop_before_pixels=True).NumberOfFrames == n_held
+    file = pydicom.dcmread(path, stop_before_pixels=True)
+    assert file.NumberOfFrames == n_held
+    assert not any(str(file.get(name) or "") for name in OF_THE_PATIENT)
     assert window.dicom.button.isHidden()
+
+    chosen = path  # to be replaced
+    form = asked_for_the_patient(live)
+    for text in ("Doe^Jane", "4711", "1970-02-31"):
+        live.qtbot.keyClicks(QApplication.focusWidget(), text)
+        live.key(Qt.Key.Key_Tab)
+    live.key(Qt.Key.Key_F)
+    assert form.save.text() == SAVE_NAMED
+    live.key(Qt.Key.Key_Return)
+    assert form.fault.text() == "Birth date: give a day up to today as YYYYMMDD"
+    assert not said
+    live.qtbot.keyClicks(QApplication.focusWidget(), "1970-01-31")  # it is selected
+    for name, text in zip(OF_THE_STUDY, ("20240102", "Carotid left", "A-77"), strict=True):
+        form.lines[name].setText(text)
+    live.key(Qt.Key.Key_Return)
+    live.until(lambda: bool(said))
+    assert said.pop() == (
+        f"loop.dcm: {n_held} frames, in {tmp_path}. Patient and study as given",
+        False,
+    )
+    file = pydicom.dcmread(path, stop_before_pixels=True)
+    assert [str(file[name].value) for name in OF_THE_PATIENT] == [
+        "Doe^Jane", "4711", "19700131", "F", "20240102", "Carotid left", "A-77",
+    ]  # fmt: skip
+    form = asked_for_the_patient(live)
+    assert not any(line.text() for line in form.lines.values())
+    assert form.save.text() == SAVE_NAMELESS
+    live.key(Qt.Key.Key_Escape)
+    assert not said
 
     begun, pause = threading.Event(), threading.Event()
 
-    def endless(path, frames, look, progress):
+    def endless(path, frames, look, patient, progress):
         while progress(0.25):
             begun.set()
             pause.wait(0.005)
@@ -346,8 +399,10 @@ def test_the_frozen_loop_is_saved_and_a_file_can_be_left(live, tmp_path, monkeyp
 
     monkeypatch.setattr(dicom_on_screen, "write_dicom", endless)
     chosen = tmp_path / "left.dcm"
-    live.key(Qt.Key.Key_D, control)
+    asked_for_the_patient(live).save.click()
     live.until(lambda: begun.is_set() and window.dicom.button.text() == "Cancel DICOM 25 %")
+    with live.qtbot.waitActive(window):
+        window.activateWindow()
     live.key(Qt.Key.Key_D, control)
     assert "One DICOM file at a time" in said.pop()[0]
     live.qtbot.mouseClick(window.dicom.button, Qt.MouseButton.LeftButton)

@@ -1,9 +1,12 @@
 """OpenIGTLink: what a client of another make reads, and what clients cannot do to the others."""
 
+import _thread
 import contextlib
 import dataclasses
 import math
+import signal
 import socket
+import sys
 import threading
 import time
 from functools import lru_cache
@@ -13,10 +16,12 @@ import numpy as np
 import pytest
 from display import needs_display
 from frames_for_tests import BMODE, RECTANGLE, SECTOR, SECTOR_BMODE, SHEARED, make_frame
+from known_flow import KnownPipeline
 from pyigtl import OpenIGTLinkClient
 from pyigtl.messages import CRC64, MessageBase, message_type_to_class_constructor
 from PySide6.QtWidgets import QMenu
 
+from ultrasound_console.__main__ import main
 from ultrasound_console.export import openigtlink
 from ultrasound_console.export.igtl_messages import HEADER_BYTES, crc64
 from ultrasound_console.export.igtl_picture import NAMES
@@ -349,6 +354,74 @@ def test_checksums_are_those_of_another_make():
     for n_bytes in (0, 1, 7, 8, 9, 1000):
         data = rng.bytes(n_bytes)
         assert crc64(data) == CRC64(data)
+
+
+@pytest.fixture
+def without_a_window(monkeypatch):
+    """What the command that streams is given, in a process where windows cannot be had."""
+    for name in [*sys.modules, "ultrasound_console.ui", "ultrasound_console.render"]:
+        if name.startswith(("ultrasound_console.ui", "ultrasound_console.render")):
+            monkeypatch.setitem(sys.modules, name, None)
+    flow = KnownPipeline(monkeypatch)
+    flow.servers = []
+
+    def listen(options):
+        flow.servers.append(Server(options))
+        return flow.servers[-1]
+
+    monkeypatch.setattr(openigtlink, "Server", listen)
+    before = signal.getsignal(signal.SIGTERM)
+    yield flow
+    signal.signal(signal.SIGTERM, before)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not {"openigtlink", "acquire", "form", "doppler"} & set(names)
+
+
+STREAM = ("stream", "known", "--port", "0", "--seconds", "30", "--set", "dealias=off")
+
+
+def test_a_source_is_streamed_without_a_window_until_the_service_is_ended(without_a_window, capsys):
+    source, received = without_a_window.sources["known"], []
+
+    def look_and_end():
+        until(lambda: "configure 2500" in source.calls and source.running)
+        with Reader(without_a_window.servers[0]) as reader:
+            until(lambda: without_a_window.servers[0].status.clients)
+            source.push()
+            received.extend(reader.until("Status"))
+        _thread.interrupt_main(signal.SIGTERM)
+
+    client = threading.Thread(target=look_and_end)
+    client.start()
+    assert main([*STREAM, "--prf", "2500", "--images", "VelocityCorrected,Status"]) == 130
+    client.join()
+    velocity, status = received[-2:]
+    assert received[-3].string == "LIVE"
+    assert velocity.metadata["PRF_Hz"] == "2500"
+    np.testing.assert_array_equal(velocity.image != 0, status.image > 0)
+    assert source.calls[-1] == "close"
+    printed = capsys.readouterr()
+    assert printed.out.startswith("OpenIGTLink streams at 127.0.0.1, port ")
+    assert "opened known flow" in printed.err
+
+
+def test_a_stream_that_cannot_be_says_why_in_one_line(without_a_window, capsys):
+    for wrong, words in (
+        (("--port", "70000"), "port 70000"),
+        (("--images", "Fold,Fauld"), "Fauld: choose of BMode"),
+        (("--host", "203.0.113.1"), "not an address of this machine"),
+        (("--seconds", "0"), "--seconds 0"),
+    ):
+        assert main([*STREAM, *wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["stream", "nowhere", "--port", "0", "--host", "0.0.0.0"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out.startswith("warning: ")
+    assert "open to the network" in printed.out
+    assert printed.err == "ultrasound-console: nowhere: no such file; check the name\n"
+    without_a_window.sources["known"].broken = "the probe is unplugged"
+    assert main([*STREAM]) == 1
+    assert "the probe is unplugged" in capsys.readouterr().err
 
 
 @pytest.mark.gui

@@ -16,6 +16,7 @@ from PySide6.QtCore import QEvent
 from PySide6.QtWidgets import QApplication
 from vispy.gloo.glir import GlirParser
 
+from ultrasound_console.dsp.arrays import return_freed_arrays
 from ultrasound_console.status import State
 from ultrasound_console.store import SettingsStore
 from ultrasound_console.ui.window import MainWindow
@@ -30,6 +31,7 @@ COLUMNS = "seconds", "threads", "files", "rss_mib", "gl_objects", "painted", "la
 
 @pytest.fixture
 def live(qtbot):
+    return_freed_arrays()  # as the program does
     window = MainWindow(SettingsStore())
     window.resize(1280, 720)
     with qtbot.waitExposed(window):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from .arguments import parser
-from .commands import clip, console, dicom, learning, machine, offline, recording
+from .commands import clip, console, dicom, learning, machine, offline, recording, streaming
 from .commands.terminal import InputError
 from .declared import SettingError
 
@@ -35,6 +35,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "spectrum": offline.spectrum,
     "dicom": dicom.dicom,
     "clip": clip.clip,
+    "stream": streaming.stream,
     "record": recording.record,
     "recover": recording.recover,
     "gallery": console.gallery,

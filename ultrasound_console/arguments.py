@@ -116,6 +116,8 @@ def parser() -> argparse.ArgumentParser:
     patient.add_argument("--patient-birth-date", default="", metavar="YYYYMMDD")
     patient.add_argument("--patient-sex", default="", metavar="M|F|O")
     patient.add_argument("--study-date", default="", metavar="YYYYMMDD")
+    patient.add_argument("--study-description", default="", metavar="TEXT")
+    patient.add_argument("--accession-number", default="", metavar="NUMBER")
     _add_model(dicom)
 
     clip = commands.add_parser("clip", help="a source as a film, a GIF or numbered pictures")
@@ -132,6 +134,27 @@ def parser() -> argparse.ArgumentParser:
         "--size", default="1280x480", metavar="WxH", help="of the panels; default 1280x480"
     )
     _add_model(clip)
+
+    stream = commands.add_parser(
+        "stream", help="stream a source by OpenIGTLink, without a window", epilog=BANNER
+    )
+    _add_source(stream)
+    stream.add_argument(
+        "--port", type=int, metavar="PORT", help="default 18944; 0 takes any that is free"
+    )
+    stream.add_argument(
+        "--host", metavar="ADDRESS",
+        help="address of this machine to stream at; other than 127.0.0.1 anybody there can look",
+    )  # fmt: skip
+    stream.add_argument(
+        "--images", metavar="NAME,...",
+        help="which to stream: BMode, VelocityRaw, VelocityCorrected, Fold, Status; default all",
+    )  # fmt: skip
+    stream.add_argument(
+        "--seconds", type=float, metavar="N",
+        help="end this long after the first picture; default when it is interrupted",
+    )  # fmt: skip
+    _add_model(stream)
 
     recording = commands.add_parser("record", help="record a source, lossless, without a window")
     _add_source(recording)

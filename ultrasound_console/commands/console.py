@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..arguments import DEFAULT_SOURCE, changes_of
+from .streaming import stream_options
 from .terminal import InputError, show_progress
 
 if TYPE_CHECKING:
@@ -44,24 +45,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _stream_options(options: argparse.Namespace) -> StreamOptions | None:
     """Read how to stream, if at all."""
-    port, host, images = (
-        options.openigtlink,
-        options.openigtlink_host,
-        options.openigtlink_images,
-    )
-    if port is None:
+    host, images = options.openigtlink_host, options.openigtlink_images
+    if options.openigtlink is None:
         if host or images:
             raise InputError("--openigtlink-host and --openigtlink-images: give --openigtlink too")
         return None
-    from ..export.igtl_picture import NAMES
-    from ..export.openigtlink import DEFAULT_PORT, LOOPBACK, StreamOptions
-
-    if not 0 <= port < 2**16:
-        raise InputError(f"--openigtlink {port}: give a port, 1 ... 65535")
-    names = tuple(images.split(",")) if images else NAMES
-    if unknown := [name for name in names if name not in NAMES]:
-        raise InputError(f"--openigtlink-images {unknown[0]}: choose of {', '.join(NAMES)}")
-    return StreamOptions(host or LOOPBACK, port or DEFAULT_PORT, names)
+    return stream_options(options.openigtlink or None, host, images)
 
 
 def gallery(options: argparse.Namespace) -> int:

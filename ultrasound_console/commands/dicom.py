@@ -40,6 +40,8 @@ def dicom(options: argparse.Namespace) -> int:
             birth_date=options.patient_birth_date,
             sex=options.patient_sex,
             study_date=options.study_date,
+            study_description=options.study_description,
+            accession_number=options.accession_number,
         )
         with (
             Pipeline(

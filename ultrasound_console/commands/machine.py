@@ -28,7 +28,8 @@ def sources(options: argparse.Namespace) -> int:
         print(f"  {name}")
     print("Files, recognised by their content:")
     print("  own recordings (.h5, .h5.part), MUST .mat, UFF/USTB and zea HDF5, Clarius .raw + .yml")
-    print("  arrays in NPZ, HDF5 or MATLAB with a mapping file (.toml): docs/your-own-data.md")
+    print("  captures of gui4us (.pkl), which are read without unpickling them")
+    print("  arrays in NPZ, HDF5, MATLAB or a pickle with a mapping file: docs/your-own-data.md")
     print("Scanners, live, on Linux:")
     print(f"  {US4US}SESSION.prototxt  a us4us scanner through ARRUS; docs/us4us.md says how")
     return 0

@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,8 @@ _PROTECTED, _LOW_PRIORITY = 0b10, 0b01
 _MODALITIES = "0011"
 # Steps between frames that differ by less are one step: clocks have their own noise.
 _SAME_SHARE = 0.02
-_LONGEST_TEXT = 64
-_DAY = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_LONGEST_TEXT, _LONGEST_ACCESSION = 64, 16
+_DAY = re.compile(r"(?:19|20)\d{6}", re.ASCII)
 _SEXES = ("M", "F", "O")
 
 
@@ -51,9 +52,11 @@ class StoppedError(Exception):
     """Nobody wants the file any more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Patient:
-    """Who was scanned, and when; all empty by default, and then the file names nobody.
+    """Who was scanned, when and what for; all empty by default, and then the file names nobody.
+
+    It is never written but into a file: ``repr`` tells nothing.
 
     Attributes
     ----------
@@ -65,6 +68,10 @@ class Patient:
         YYYYMMDD.
     sex : str
         M, F or O.
+    study_description : str
+        What for.
+    accession_number : str
+        The number of the order.
 
     Raises
     ------
@@ -77,17 +84,24 @@ class Patient:
     birth_date: str = ""
     sex: str = ""
     study_date: str = ""
+    study_description: str = ""
+    accession_number: str = ""
 
     def __post_init__(self) -> None:
-        for told, text in (("name", self.name), ("ID", self.identity)):
-            if len(text) > _LONGEST_TEXT or "\\" in text or not text.isprintable():
+        for told, text, longest in (
+            ("patient name", self.name, _LONGEST_TEXT),
+            ("patient ID", self.identity, _LONGEST_TEXT),
+            ("study description", self.study_description, _LONGEST_TEXT),
+            ("accession number", self.accession_number, _LONGEST_ACCESSION),
+        ):
+            if len(text) > longest or "\\" in text or not text.isprintable():
                 raise DicomError(
-                    f"patient {told} {text[:_LONGEST_TEXT]!r}: give at most {_LONGEST_TEXT} "
-                    "printable characters without a backslash"
+                    f"{told} {text[:longest]!r}: give at most {longest} printable characters "
+                    "without a backslash"
                 )
         for told, day in (("patient birth date", self.birth_date), ("study date", self.study_date)):
-            if day and not _DAY.fullmatch(day):
-                raise DicomError(f"{told} {day!r}: give YYYYMMDD")
+            if day and not _is_day(day):
+                raise DicomError(f"{told} {day!r}: give a day up to today as YYYYMMDD")
         if self.sex and self.sex not in _SEXES:
             raise DicomError(f"patient sex {self.sex!r}: give {', '.join(_SEXES)}")
 
@@ -259,7 +273,10 @@ def _name(made: Dataset, patient: Patient) -> None:
     made.PatientName, made.PatientID = patient.name, patient.identity
     made.PatientBirthDate, made.PatientSex = patient.birth_date, patient.sex
     made.StudyDate, made.StudyTime = patient.study_date, ""
-    made.StudyID = made.AccessionNumber = made.ReferringPhysicianName = ""
+    made.AccessionNumber = patient.accession_number
+    made.StudyID = made.ReferringPhysicianName = ""
+    if patient.study_description:
+        made.StudyDescription = patient.study_description
 
 
 _TITLES = {
@@ -320,6 +337,14 @@ def _one_of(texts: Iterable[str]) -> str:
     """Return the text, where all are the same."""
     found = dict.fromkeys(texts)
     return next(iter(found)) if len(found) == 1 else "of several kinds"
+
+
+def _is_day(text: str) -> bool:
+    """Whether it is a day of the calendar that has begun, as YYYYMMDD."""
+    try:
+        return bool(_DAY.fullmatch(text)) and date.fromisoformat(text) <= date.today()
+    except ValueError:
+        return False
 
 
 def _new_uid() -> UID:

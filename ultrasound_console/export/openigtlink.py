@@ -93,7 +93,7 @@ class StreamStatus:
     @property
     def told(self) -> str:
         """Where it can be had, in words."""
-        where = f"OpenIGTLink streams what is on screen at {self.host}, port {self.port}"
+        where = f"OpenIGTLink streams at {self.host}, port {self.port}"
         if self.is_open:
             return f"{where}: open to the network, without password and encryption"
         return f"{where}: for programs on this machine only"

@@ -190,12 +190,7 @@ class ResultsWriter:
         self._file["z_m"] = grid.range_positions_m
 
 
-def _as_npz(
-    path: Path,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    trace: TracebackType | None,
-) -> None:
+def _as_npz(path: Path, _kind: object, error: BaseException | None, _trace: object) -> None:
     """Put an NPZ file in the place of an HDF5 file that is whole; a few frames are in memory."""
     if error is not None:
         return

@@ -22,6 +22,7 @@ from ..config import config_folder
 from ..declared import Value
 from ..diary import Diary, diary_folder
 from ..doctor import check_display, check_libraries
+from ..dsp.arrays import return_freed_arrays
 from ..export.openigtlink import StreamError, StreamOptions
 from ..presets import Memory
 from ..recent import Recent
@@ -100,6 +101,7 @@ def run_console(options: RunOptions) -> int:
         model cannot be opened or a file cannot be written; 130 after an interrupt.
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    return_freed_arrays()
     store = SettingsStore()
     store.change(**options.changes)
     store.commit()

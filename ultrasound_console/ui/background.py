@@ -13,6 +13,16 @@ _log = logging.getLogger(__name__)
 _JOIN_S = 5.0
 
 
+class Waker(QObject):
+    """Brings a call from a worker thread to the screen's. Outlives whoever is woken."""
+
+    woken = Signal()
+
+    def wake(self) -> None:
+        """Call; whoever holds this method, other than the signal's own, keeps the signal alive."""
+        self.woken.emit()
+
+
 class Ticket:
     """One piece of work: whether it is still wanted, and how far it is."""
 

@@ -11,9 +11,8 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QSizePolicy
 
 from ..cine import LoopFrame
-from ..config import ConfigError
 from ..engine import Engine
-from ..export.dicom import SUFFIX, DicomError, StoppedError, write_dicom
+from ..export.dicom import NOBODY, SUFFIX, DicomError, Patient, StoppedError, write_dicom
 from ..export.dicom_page import BOTH, CORRECTED, RAW, Look
 from ..frames import DopplerFrame
 from ..render.canvas import PanelCanvas
@@ -25,6 +24,7 @@ from ..status import State
 from .background import Background, Ticket
 from .flow_switch import PushButton
 from .folders import ask_file, folder_for, remember_folder
+from .patient_form import PatientForm
 
 KEYS = "Ctrl+D"
 FOLDER_VARIABLE = "ULTRASOUND_CONSOLE_DICOM"
@@ -38,7 +38,7 @@ class DicomSaving(QObject):
     """Saves the frozen loop, from in to out, as what is measured and nothing that is drawn over it.
 
     The view says which velocity: conventional or de-aliased alone, or else both side by side.
-    Nobody is named in the file.
+    Nobody is named in the file, unless the form that is asked for each file is filled in.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class DicomSaving(QObject):
         self._writer = Background(_KIND)
         self._writer.progressed.connect(self._tell)
         self._writer.done.connect(self._on_written)
-        self._writer.failed.connect(lambda text: self.said.emit(text, True))
+        self._writer.failed.connect(self._on_failed)
         self.button = PushButton("", "record")
         self.button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.button.setToolTip("Leave the DICOM file: nothing is kept of it")
@@ -81,7 +81,10 @@ class DicomSaving(QObject):
         self.button.hide()
 
     def save(self) -> None:
-        """Ask for a file, and write the loop there."""
+        """Ask for a file and who is to be in it, and write the loop there.
+
+        The form is open when this returns.
+        """
         if self._is_writing:
             self.said.emit("One DICOM file at a time: wait, or cancel the other one", False)
             return
@@ -98,9 +101,10 @@ class DicomSaving(QObject):
         path = self._asked()
         if path is None:
             return
-        self._is_writing = True
-        self._tell(0.0)
-        self._writer.ask(partial(_write, path, frames, len(held), self._canvas.display))
+        write = partial(_write, path, frames, self._canvas.display, n_asked=len(held))
+        form = PatientForm(self._canvas.window(), path.name)
+        form.given.connect(partial(self._begin, write))
+        form.open()
 
     def cancel(self) -> None:
         """Leave the file; nothing is kept of it."""
@@ -112,20 +116,21 @@ class DicomSaving(QObject):
         """Leave a file that is being written, and end the thread."""
         self._writer.close()
 
+    def _begin(self, write: Callable[[Patient, Ticket], object], patient: Patient) -> None:
+        self._is_writing = True
+        self._tell(0.0)
+        self._writer.ask(partial(write, patient))
+
     def _asked(self) -> Path | None:
         """Ask for a file in the folder of last time, under a name that tells of nobody."""
         proposed = self.folder / f"colour-flow-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         window, formats = self._canvas.window(), {SUFFIX: f"DICOM (*{SUFFIX})"}
         path, why_not = ask_file(window, "Save DICOM", proposed, formats)
+        if path is not None:
+            self.folder = path.parent
+            why_not = remember_folder(_KIND, self.folder)
         if why_not:
             self.said.emit(why_not, True)
-        if path is None:
-            return None
-        self.folder = path.parent
-        try:
-            remember_folder(_KIND, self.folder)
-        except ConfigError as error:
-            self.said.emit(str(error), True)
         return path
 
     def _tell(self, share: float) -> None:
@@ -140,6 +145,9 @@ class DicomSaving(QObject):
         if isinstance(told, tuple):
             self.said.emit(*told)
 
+    def _on_failed(self, text: str) -> None:
+        self.said.emit(text, True)
+
     def _put_away(self) -> None:
         self._is_writing = False
         self.button.hide()
@@ -149,9 +157,11 @@ class DicomSaving(QObject):
 def _write(
     path: Path,
     frames: Sequence[DopplerFrame],
-    n_asked: int,
     display: DisplaySettings,
+    patient: Patient,
     ticket: Ticket,
+    *,
+    n_asked: int,
 ) -> tuple[str, bool]:
     """Write a file, in a thread of its own.
 
@@ -169,7 +179,7 @@ def _write(
     scale_m_s = display.colour_scale_m_s or loop_scale_m_s(frames)
     look = Look(display, panel, velocity_colours(display.colour_map), scale_m_s)
     try:
-        write_dicom(path, frames, look, progress=is_wanted)
+        write_dicom(path, frames, look, patient, progress=is_wanted)
     except StoppedError:
         return "", False
     except DicomError as error:
@@ -178,7 +188,5 @@ def _write(
         reason = error.strerror or str(error)
         return f"{path}: not written: {reason}. Choose another folder.", True
     others = f" of {n_asked}; the others have other settings" if len(frames) < n_asked else ""
-    return (
-        f"{path.name}: {len(frames)} frames{others}, in {path.parent}. No patient is named",
-        False,
-    )
+    named = "No patient is named" if patient == NOBODY else "Patient and study as given"
+    return f"{path.name}: {len(frames)} frames{others}, in {path.parent}. {named}", False

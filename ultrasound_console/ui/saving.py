@@ -106,7 +106,7 @@ class Saving(QObject):
         self._clip: _Clip | None = None
         self._writer = Background("clip")
         self._writer.done.connect(self._on_written)
-        self._writer.failed.connect(lambda text: self.said.emit(text, True))
+        self._writer.failed.connect(self._on_failed)
         self._steps = QTimer(self, interval=_STEP_MS)
         self._steps.timeout.connect(self._step)
         self.button = PushButton("", "record")
@@ -207,15 +207,11 @@ class Saving(QObject):
             make_folder(self.folder)
         proposed = self.folder / self._proposed_name()
         path, why_not = ask_file(self._canvas.window(), title, proposed, formats)
+        if path is not None:
+            self.folder = path.parent
+            why_not = remember_folder(_KIND, self.folder)
         if why_not:
             self.said.emit(why_not, True)
-        if path is None:
-            return None
-        self.folder = path.parent
-        try:
-            remember_folder(_KIND, self.folder)
-        except ConfigError as error:
-            self.said.emit(str(error), True)
         return path
 
     def _proposed_name(self) -> str:
@@ -277,6 +273,9 @@ class Saving(QObject):
         self._put_away()
         if isinstance(told, tuple):
             self.said.emit(*told)
+
+    def _on_failed(self, text: str) -> None:
+        self.said.emit(text, True)
 
     def _leave(self, text: str, *, is_error: bool) -> None:
         if self._clip is not None:
