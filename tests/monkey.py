@@ -48,7 +48,9 @@ class Monkey:
         self.window = window
         self.random = random.Random(seed)
         self.done = []
-        self.n_refused = 0
+        # What the program said no to.
+        self.refused = []
+        window.refused.connect(self.refused.append)
         self._keys = [
             command.keys
             for group in groups(window)
@@ -168,7 +170,6 @@ class Monkey:
     def _open(self):
         name = self.random.choice((*SOURCES, "nothing-there.h5"))
         self._note(f"open {name}")
-        self.n_refused += name not in SOURCES
         self.window.open_source(name)
 
     def _dawdle(self):
@@ -203,10 +204,9 @@ class Monkey:
         if isinstance(popup, QMenu):
             actions = [
                 action
-                for action in popup.actions()
+                for action in _within(popup)
                 if action.isEnabled()
                 and not action.isSeparator()
-                and action.menu() is None
                 and action.shortcut().toString() not in NOT_PRESSED
             ]
             popup.close()
@@ -220,6 +220,15 @@ class Monkey:
         elif isinstance(dialog, QDialog):
             self._note(f"reject {type(dialog).__name__}")
             dialog.reject()
+
+
+def _within(menu):
+    """Actions of a menu and of those that it leads to."""
+    for action in menu.actions():
+        if action.menu() is None:
+            yield action
+        else:
+            yield from _within(action.menu())
 
 
 def _name(widget):

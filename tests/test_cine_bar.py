@@ -232,6 +232,14 @@ def test_a_simulated_heart_has_its_peaks_beat_by_beat(console):
     for _ in range(2):
         console.key(Qt.Key.Key_S)
         until_shown(console, 6)
+    assert not console.window.message.isVisible()
+    # The frame of a peak is not in the loop: the nearest one has to do, and it is said.
+    go_to(console, 0)
+    console.key(Qt.Key.Key_I)
+    console.key(Qt.Key.Key_O)
+    console.key(Qt.Key.Key_S)
+    console.until(lambda: "one is 60 ms before" in console.window.message.text.text())
+    assert console.frame.index == console.engine.cine.indices()[0]
 
 
 # ---- processing it all again ---------------------------------------------------------------

@@ -209,6 +209,15 @@ def test_painting_selects_the_flow_under_the_brush(correcting):
     assert 0 < np.count_nonzero(less) < np.count_nonzero(more)
     assert not (less & ~more).any()
 
+    # A stroke that has met no flow yet: who asks meanwhile finds nothing selected.
+    beside = pixel(correcting, *np.argwhere(frame.status == Status.NO_FLOW)[40])
+    canvas = correcting.window.canvas
+    QTest.mousePress(canvas, LEFT, Qt.KeyboardModifier.NoModifier, beside)
+    QTest.mouseMove(canvas, beside + QPoint(12, 0))
+    QTest.mouseMove(canvas, beside + QPoint(24, 0))
+    assert tool(correcting).selection is None
+    QTest.mouseRelease(canvas, LEFT, Qt.KeyboardModifier.NoModifier, beside)
+
 
 def test_shift_adds_another_region(correcting):
     frame = correcting.frame

@@ -7,7 +7,14 @@ from fakes import make_acquisition
 
 from ultrasound_console.cine import LoopFrame
 from ultrasound_console.settings import ProcessingSettings
-from ultrasound_console.ui.cine.loop import next_of, peak_aliasing, peak_systoles, stretch
+from ultrasound_console.ui.cine.loop import (
+    beside_peak_s,
+    next_of,
+    of_one_clock,
+    peak_aliasing,
+    peak_systoles,
+    stretch,
+)
 
 PLAIN = make_acquisition(frame_interval_s=0.1)
 # Ten frames a beat as it is played, though the cycle is a little shorter; the peak in the fourth.
@@ -42,6 +49,19 @@ def test_pauses_and_other_acquisitions_are_played_without_waiting():
     assert laid_out.length_s == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize(
+    ("shown", "around"),
+    [(10, (10, 11)), (11, (10, 11)), (12, (12, 13, 14)), (15, (15,)), (99, (15,)), (None, (15,))],
+)
+def test_frames_of_one_clock_are_those_around_the_one_on_screen(shown, around):
+    held = loop_of([8.0, 8.1, 0.0, 0.0, 0.1, 0.0])  # begun again twice; still pictures go on
+    assert tuple(told.index for told in of_one_clock(held, shown)) == around
+
+
+def test_an_empty_loop_has_no_clock():
+    assert of_one_clock((), 3) == ()
+
+
 def test_a_slow_source_is_played_at_its_own_rate():
     slow = make_acquisition(frame_interval_s=2.0)
     assert stretch(loop_of([0.0, 2.0, 4.0], slow)).length_s == pytest.approx(6.0)
@@ -67,9 +87,18 @@ def test_a_known_heart_has_its_peak_in_every_beat_of_the_loop():
 
 def test_the_frame_nearest_to_a_peak_will_do_where_frames_were_dropped():
     assert peak_systoles(loop_of([0.0, 0.2, 0.5, 1.1, 1.4], HEART)) == (11, 14)
-    # Peaks at 0.3, 1.3, 2.3 and 3.3 s; one frame may be the nearest to several.
-    assert peak_systoles(loop_of([0.2, 1.8, 3.4], HEART)) == (10, 11, 12)
+    # Peaks at 0.3, 1.3, 2.3 and 3.3 s. A beat without one is left out, unless none has one.
+    assert peak_systoles(loop_of([0.2, 1.8, 3.4], HEART)) == (10, 12)
     assert peak_systoles(loop_of([0.2, 5.4], HEART)) == (10, 11)
+    assert peak_systoles(loop_of([0.1, 1.6, 1.8], HEART)) == (10, 11)
+
+
+def test_a_frame_beside_its_peak_is_known_as_such():
+    # Peaks at 0.3, 1.3 and 2.3 s; the frame next to one stands for it.
+    times_s, off_s = (0.3, 0.2, 1.45, 2.0, 0.9), (0.0, 0.0, 0.15, -0.3, -0.4)
+    held = loop_of(times_s, HEART)
+    assert [beside_peak_s(frame) for frame in held] == pytest.approx(off_s, abs=1e-9)
+    assert beside_peak_s(told(0, 0.7)) == 0.0
 
 
 def test_a_new_acquisition_starts_its_own_beats():

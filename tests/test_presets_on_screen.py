@@ -434,7 +434,7 @@ def test_a_source_comes_back_as_it_was_left(remembering):
     open_live(at)
     assert at.engine.store.current == left
     assert at.control("bmode_gain_db").value == left.display.bmode_gain_db
-    assert at.window.canvas._display == left.display
+    assert at.window.canvas.display == left.display
     assert lit(at) == ["High"]
     assert at.source.calls[-2:] == ["configure 6000", "start"]
     assert at.window.preset.text() == "mine *"

@@ -12,6 +12,14 @@ pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]
 
 
+def menus_of(window):
+    """The menu and all that it leads to, but those that fill when they open."""
+    menus = [window.top.menu_button.menu()]
+    for menu in menus:
+        menus += [action.menu() for action in menu.actions() if action.menu()]
+    return [menu for menu in menus if menu.actions()]
+
+
 def words(sheet):
     """What can be read on it."""
     return [re.sub(r"<[^>]*>", "|", label.text()) for label in sheet.findChildren(QLabel)]
@@ -31,15 +39,14 @@ def test_every_key_of_the_window_is_on_the_sheet_once(console):
 
 
 def test_every_command_of_the_menu_with_a_key_is_there_in_the_same_words(console):
-    console.window.top.menu_button.menu()
     texts = {text for _, rows in console.window.sheet.groups for _, text in rows}
     with_keys = {
         action.text() for action in console.window.actions() if not action.shortcut().isEmpty()
     }
     assert with_keys
     assert with_keys <= texts
-    menu = {action.text() for action in console.window.top.menu_button.menu().actions()}
-    assert with_keys <= menu
+    menus = menus_of(console.window)
+    assert with_keys <= {action.text() for menu in menus for action in menu.actions()}
     assert all(isinstance(action, QAction) for action in console.window.actions())
 
 
@@ -53,7 +60,7 @@ def test_the_sheet_says_what_it_holds(console):
         assert f"|{gesture}" in said
 
 
-def test_it_fits_the_smallest_window_and_is_large_enough_to_read(console):
+def test_it_and_every_menu_fit_the_smallest_window_and_it_is_large_enough_to_read(console):
     window, sheet = console.window, console.window.sheet
     window.resize(1024, 600)
     console.until(lambda: window.size().height() == 600)
@@ -64,6 +71,13 @@ def test_it_fits_the_smallest_window_and_is_large_enough_to_read(console):
         assert QFontInfo(label.font()).pixelSize() >= 11
         assert label.height() >= label.heightForWidth(label.width())
         assert sheet.rect().contains(label.geometry())
+    menus = menus_of(window)
+    assert len(menus) > 5
+    for menu in menus:
+        menu.ensurePolished()
+        places = [menu.actionGeometry(action) for action in menu.actions()]
+        assert len({place.left() for place in places}) == 1
+        assert sum(place.height() for place in places) < window.height() - 50
 
 
 def test_any_key_or_click_closes_it_and_the_focus_is_where_it_was(live):

@@ -12,7 +12,7 @@ from ultrasound_console.pipeline import doppler, form
 from ultrasound_console.settings import AcquisitionSettings, ProcessingSettings
 from ultrasound_console.simulation import Scan
 from ultrasound_console.simulation.flow import Truth
-from ultrasound_console.sources import SourceError, open_source, source_names
+from ultrasound_console.sources import SourceError, open_source, simulated, source_names
 from ultrasound_console.sources.simulated import (
     SCENES,
     SimulatedSource,
@@ -142,6 +142,17 @@ def test_without_steering_of_its_own_a_scene_takes_what_is_set():
     assert disc.defaults(settings).steering_rad == 0.0
     tube.close()
     disc.close()
+
+
+def test_a_scene_is_seen_with_another_probe_of_its_kind(monkeypatch):
+    monkeypatch.setattr(simulated, "Scan", lambda scene: None)  # no echoes are needed
+    source = SimulatedSource("abdominal-aorta", real_time=False)
+    start = source.defaults(AcquisitionSettings(probe="p4-2"))
+    assert (start.probe, start.depth_m) == ("p4-2", 0.1)
+    assert max(find_scene("abdominal-aorta").colour_range_m) < start.depth_m
+    # A depth that was chosen stays.
+    assert source.defaults(AcquisitionSettings(probe="p4-2", depth_m=0.08)).depth_m == 0.08
+    source.close()
 
 
 @pytest.mark.parametrize("name", SCENES)

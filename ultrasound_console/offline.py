@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from .assets import AssetError
@@ -165,12 +164,7 @@ class Pipeline:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

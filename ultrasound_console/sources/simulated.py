@@ -107,6 +107,9 @@ class SimulatedSource:
         settings = dataclasses.replace(settings, steering_rad=steering_rad, prf_hz=scene.prf_hz)
         if shows_sector(settings.probe) != shows_sector(scene.probe):
             return dataclasses.replace(settings, probe=scene.probe, depth_m=scene.start_depth_m)
+        if settings.depth_m == AcquisitionSettings().depth_m:
+            # Nobody has chosen it.
+            return dataclasses.replace(settings, depth_m=scene.start_depth_m)
         return settings
 
     def configure(self, settings: AcquisitionSettings) -> Acquisition:

@@ -58,23 +58,25 @@ def install(window: QWidget, menu: QMenu, groups: Iterable[Group]) -> None:
     window : QWidget
     menu : QMenu
     groups : iterable of Group
-        In the menu with a line between any two.
+        Each a menu of its own: all in one would be higher than a screen.
     """
     for group in groups:
+        in_menu = [command for command in group.commands if command.in_menu]
+        is_alone = len(in_menu) + len(group.menus) == 1
+        part = menu if is_alone else menu.addMenu(group.title)
         for command in group.commands:
             keys = QKeySequence(command.keys)
             if command.in_menu:
                 action = QAction(command.text, window, shortcut=keys)
                 action.triggered.connect(lambda _=False, act=command.act: act())
-                menu.addAction(action)
+                part.addAction(action)
                 window.addAction(action)
             elif command.keys:
                 QShortcut(keys, window, command.act)
             for more in command.more_keys:
                 QShortcut(QKeySequence(more), window, command.act)
         for other in group.menus:
-            menu.addMenu(other)
-        menu.addSeparator()
+            part.addMenu(other)
 
 
 class FilledWhenOpened(QMenu):

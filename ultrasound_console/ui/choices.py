@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFont,
     QFontMetrics,
     QKeyEvent,
     QPainter,
@@ -23,7 +24,7 @@ from ..assets import AssetError, scene_picture
 from ..simulation import Scene
 from ..sources.protocol import SIMULATED
 from . import theme
-from .keyboard import RETURN_KEYS
+from .keyboard import ARROW_KEYS, RETURN_KEYS
 
 _COLUMNS = 5
 _GAP_PX = 14
@@ -33,13 +34,6 @@ _PAD_PX = 8
 _ROW_PX = 38
 _ROUND_PX = 6
 _RING_PX = 2.0
-STEPS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
-"""Arrow keys, and where they go: right and down."""
 
 
 class Choice(QAbstractButton):
@@ -63,8 +57,8 @@ class Choice(QAbstractButton):
         """Choose."""
         if event.key() in RETURN_KEYS:
             self.click()
-        elif event.key() in STEPS:
-            self.stepped.emit(*STEPS[Qt.Key(event.key())])
+        elif event.key() in ARROW_KEYS:
+            self.stepped.emit(*ARROW_KEYS[Qt.Key(event.key())])
         else:
             super().keyPressEvent(event)
 
@@ -110,10 +104,8 @@ class SceneCard(Choice):
 
     def height_px(self, width_px: int) -> int:
         """Height that a width asks for."""
-        room = QRect(0, 0, width_px - 2 * _PAD_PX, 1000)
-        small = QFontMetrics(theme.font(theme.SMALL_PX))
-        lesson_px = small.boundingRect(room, Qt.TextFlag.TextWordWrap, self.lesson).height()
-        title_px = QFontMetrics(theme.font(bold=True)).height()
+        lesson_px = _lines_px(self.lesson, theme.font(theme.SMALL_PX), width_px)
+        title_px = _lines_px(self.title, theme.font(bold=True), width_px)
         return round(_PICTURE_HIGH * width_px) + title_px + lesson_px + 2 * _PAD_PX
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -130,12 +122,18 @@ class SceneCard(Choice):
         words = self.rect().adjusted(_PAD_PX, high_px + _PAD_PX - 2, -_PAD_PX, -2)
         painter.setFont(theme.font(bold=True))
         painter.setPen(QColor(theme.TEXT))
-        painter.drawText(words, Qt.AlignmentFlag.AlignTop, self.title)
-        words.setTop(words.top() + painter.fontMetrics().height() + 1)
+        painter.drawText(words, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, self.title)
+        words.setTop(words.top() + _lines_px(self.title, painter.font(), self.width()) + 1)
         painter.setFont(theme.font(theme.SMALL_PX))
         painter.setPen(QColor(theme.CAPTION))
         painter.drawText(words, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, self.lesson)
         self._paint_ring(painter, frame)
+
+
+def _lines_px(text: str, font: QFont, width_px: int) -> int:
+    """Height of a text on a card of that width."""
+    room = QRect(0, 0, width_px - 2 * _PAD_PX, 1000)
+    return QFontMetrics(font).boundingRect(room, Qt.TextFlag.TextWordWrap, text).height()
 
 
 class RecentRow(Choice):

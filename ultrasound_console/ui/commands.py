@@ -189,7 +189,7 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
         Group(
             "Window",
             (
-                Command("More controls", "F9", window.toggle_controls),
+                Command("More controls", "F9", window.controls.toggle),
                 Command("Full screen", "F11", window.toggle_full_screen),
                 Command(
                     "For engineers",

@@ -315,9 +315,13 @@ class SliderControl(Control):
         if position != self.steps.position(self.value):
             self.give(self.steps.values[position])
 
-    def _text_room_px(self) -> int:
-        text = self.steps.text(self.value)
-        return QFontMetrics(theme.font()).horizontalAdvance(text) + _PAD_PX
+    def _is_written_over(self, x_px: float) -> bool:
+        """Whether label or value is there."""
+        label_px, value_px = (
+            QFontMetrics(theme.font()).horizontalAdvance(text) + _PAD_PX
+            for text in (self._spec.label, self.steps.text(self.value))
+        )
+        return _PAD_PX <= x_px <= label_px or self.width() - x_px < value_px
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the bar with its label and value."""
@@ -333,8 +337,8 @@ class SliderControl(Control):
         filled.setRight(max(start, at))
         painter.drawRoundedRect(filled, 3, 3)
         handle = QColor(theme.ACCENT if enabled else theme.DISABLED)
-        if self.width() - at < self._text_room_px():
-            handle.setAlphaF(0.45)  # the value is written over it
+        if self._is_written_over(at):
+            handle.setAlphaF(0.45)
         painter.setPen(QPen(handle, 2.0))
         painter.drawLine(QPointF(at, frame.top() + 3), QPointF(at, frame.bottom() - 3))
         if self.steps.origin:

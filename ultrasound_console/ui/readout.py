@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..dsp.agreement import NOTE
 from ..frames import DopplerFrame, Status
+from ..network import LATER
 from .tools.vessel_angle import angle_text
 
 MINUS = "\N{MINUS SIGN}"
@@ -124,11 +125,10 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float, angle_rad: float = 0
     acquisition = frame.acquisition
     bmode_db = None
     if acquisition.bmode_grid.contains(x_m, z_m):
-        row, column = _nearest(*acquisition.bmode_grid.indices(x_m, z_m), frame.bmode_db.shape)
-        bmode_db = float(frame.bmode_db[row, column])
+        bmode_db = float(frame.bmode_db[acquisition.bmode_grid.nearest(x_m, z_m)])
     if not acquisition.colour_grid.contains(x_m, z_m):
         return Readout(x_m, z_m, bmode_db)
-    at = _nearest(*acquisition.colour_grid.indices(x_m, z_m), frame.fold.shape)
+    at = acquisition.colour_grid.nearest(x_m, z_m)
     fold, velocity_m_s = int(frame.fold[at]), float(frame.velocity_m_s[at])
     factor = 1.0 if frame.frequency_factor is None else float(frame.frequency_factor[at])
     in_vessel = frame.truth_m_s is not None and (
@@ -150,13 +150,6 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float, angle_rad: float = 0
         else acquisition.center_frequency_hz / factor,
         angle_rad=angle_rad,
     )
-
-
-def _nearest(row: object, column: object, shape: tuple[int, ...]) -> tuple[int, int]:
-    at = []
-    for index, size in zip((row, column), shape, strict=True):
-        at.append(min(max(round(float(index)), 0), size - 1))  # type: ignore[arg-type]
-    return at[0], at[1]
 
 
 @dataclass(frozen=True)
@@ -198,6 +191,8 @@ def badges_of(frame: DopplerFrame) -> Badges:
     if not n_flow:
         outcome = _with_notes("no flow to de-alias", frame)
         return Badges("no flow", "no flow", "", outcome, caution=False)
+    if LATER in frame.notes:
+        return Badges("", LATER, "", f"not yet de-aliased: {LATER}", caution=True)
     if not frame.processing.dealias:
         outcome = _with_notes("not de-aliased: that is off", frame)
         return Badges("", "de-aliasing is off", "", outcome, caution=True)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSizePolicy, QWi
 
 from .. import BANNER, __version__
 from ..frames import DopplerFrame, Status
+from ..pipeline.pace import coarseness
 from ..render.canvas import PanelCanvas
 from ..render.painter import CONVENTIONAL, CORRECTED, FOLDS, KEPT, TRUTH
 from ..settings import DisplaySettings
@@ -192,6 +193,8 @@ def texts_of(
         holds[panels.index(CORRECTED)] = "raw velocity: de-aliasing is off"
     if (frame.status == Status.BY_HAND).any():
         holds.append("some folds were given by hand")
+    if how := coarseness(acquisition).replace("\N{MULTIPLICATION SIGN}", "x"):
+        holds.append(f"coarser to keep the frame rate: {how}")
     along = "along the beam, positive towards the probe"
     if display.angle_rad > 0.0:
         along = f"divided by the cosine of {math.degrees(display.angle_rad):.0f} degrees"

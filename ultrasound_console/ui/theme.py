@@ -45,6 +45,8 @@ QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QPushButton, QToolButton {{
     background: {RAISED}; border: 1px solid {LINE}; border-radius: 4px; padding: 4px 9px;
 }}
+QToolButton[popupMode="2"] {{ padding: 4px 16px 4px 8px; }}
+QToolButton::menu-indicator {{ subcontrol-position: right center; right: 3px; }}
 QToolButton#heading {{
     background: transparent; border: 1px solid transparent; padding: 2px 0; color: {QUIET};
     font-size: {SMALL_PX}px; text-align: left;
@@ -53,6 +55,12 @@ QPushButton:hover, QToolButton:hover {{ border-color: {QUIET}; }}
 QPushButton:focus, QToolButton:focus, QToolButton#heading:focus {{ border-color: {ACCENT}; }}
 QPushButton:pressed, QToolButton:pressed {{ background: {ACCENT_FILL}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {DISABLED}; }}
+QDialog QLineEdit, QDialog QAbstractSpinBox {{
+    background: {RAISED}; border: 1px solid {LINE}; border-radius: 4px; padding: 3px 6px;
+}}
+QDialog QLineEdit:focus, QDialog QAbstractSpinBox:focus {{ border-color: {ACCENT}; }}
+QFileDialog QToolButton {{ padding: 2px; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 """
 
 

@@ -13,7 +13,7 @@ from ...frames import DopplerFrame
 from ...settings import ProcessingSettings
 from .. import theme
 from ..readout import speed_text
-from .loop import next_of, peak_aliasing, peak_systoles, stretch
+from .loop import beside_peak_s, next_of, peak_aliasing, peak_systoles, stretch
 from .player import Player
 from .slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
 from .transport import BarButton, end_icon, pause_icon, play_icon, step_icon
@@ -27,6 +27,7 @@ _GAP_PX = 4
 FREEZE_TEXT = "Freeze"
 RESUME_TEXT = "Resume"
 RERUN_TEXT = "Re-process"
+BESIDE_PEAK = "No frame lies at this peak: the nearest one is"
 FREEZE_FIRST = "Freeze (Space) to look through the last seconds."
 
 
@@ -40,12 +41,15 @@ class CineBar(QWidget):
         A frame is to be shown: the user points at it, or its turn has come.
     rerun_requested, rerun_cancelled : ()
         Process the whole loop again; leave it as it is.
+    said : (text, is_error)
+        Something for the user to read.
     """
 
     freeze_toggled = Signal()
     addressed = Signal(int)
     rerun_requested = Signal()
     rerun_cancelled = Signal()
+    said = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -220,8 +224,18 @@ class CineBar(QWidget):
             self._set_range(start, None if shown == last else shown)
 
     def to_peak_systole(self) -> None:
-        """Go to the peak of the next heart beat within in and out."""
-        self._jump(peak_systoles(self.slider.played))
+        """Go to the peak of the next heart beat within in and out, or as near as there is a frame.
+
+        Where that is beside the peak, say so.
+        """
+        played = self.slider.played
+        self._jump(peak_systoles(played))
+        shown = next((frame for frame in played if frame.index == self.slider.shown), None)
+        if self._frozen and shown is not None:
+            off_s = beside_peak_s(shown)
+            if off_s:
+                where = "after" if off_s > 0.0 else "before"
+                self.said.emit(f"{BESIDE_PEAK} {1e3 * abs(off_s):.0f} ms {where} it", False)
 
     def to_peak_aliasing(self) -> None:
         """Go to the frame within in and out that is aliased most."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...cine import LoopFrame
+from ...frames import Acquisition
 from ...settings import ProcessingSettings
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -19,6 +20,8 @@ SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 # A frame whose successor is missing does not stand for longer than this, or two frames.
 _LONGEST_GAP_S = 0.5
+# One frame may have been dropped at a peak, and the next one stands for it.
+_PEAK_FRAMES = 1.01
 # Pictures without a rate of their own.
 _STILL_S = 0.1
 
@@ -76,35 +79,79 @@ def _durations_s(loop: Sequence[LoopFrame]) -> list[float]:
     return durations_s
 
 
+def of_one_clock(loop: Sequence[LoopFrame], index: int | None) -> tuple[LoopFrame, ...]:
+    """Find the frames around one of the loop whose times follow each other.
+
+    A source that is set up anew begins its clock again; on one axis of time both would lie over
+    each other.
+
+    Parameters
+    ----------
+    loop : sequence of LoopFrame
+        Oldest first.
+    index : int or None
+        Of the frame on screen; one that is not in the loop stands for the newest.
+    """
+    begins = [at for at in range(1, len(loop)) if loop[at].time_s < loop[at - 1].time_s]
+    places = [at for at, told in enumerate(loop) if told.index == index]
+    shown = places[0] if places else len(loop) - 1
+    first = max((at for at in begins if at <= shown), default=0)
+    last = min((at for at in begins if at > shown), default=len(loop))
+    return tuple(loop[first:last])
+
+
 def peak_systoles(loop: Sequence[LoopFrame]) -> tuple[int, ...]:
     """Find the frames nearest to the peaks of the heart beats, oldest first.
 
-    Simulated sources know when that is. Elsewhere it is the frame of the highest mean speed; empty
+    Simulated sources know when that is. A beat without a frame at its peak is left out, unless none
+    has one: see :func:`beside_peak_s`. Elsewhere it is the frame of the highest mean speed; empty
     where nothing moves.
     """
-    peaks: list[int] = []
+    peaks: list[LoopFrame] = []
     for _, run in itertools.groupby(loop, key=lambda frame: id(frame.acquisition)):
         peaks += _known_peaks(list(run))
     if peaks:
-        return tuple(peaks)
+        at_peak = [frame for frame in peaks if not beside_peak_s(frame)]
+        return tuple(frame.index for frame in at_peak or peaks)
     fastest = max(loop, key=lambda frame: frame.mean_speed_m_s, default=None)
     return () if fastest is None or fastest.mean_speed_m_s == 0.0 else (fastest.index,)
 
 
-def _known_peaks(run: Sequence[LoopFrame]) -> list[int]:
-    """Frames of one acquisition at its peaks, where it knows them."""
-    acquisition = run[0].acquisition
+def beside_peak_s(frame: LoopFrame) -> float:
+    """Tell how long after the nearest known peak of a heart beat a frame is, or before it (< 0).
+
+    0 where the peak is not known, and for a frame that stands for it. A peak may have none: frames
+    were dropped, or a simulated heart was still being made.
+    """
+    beat = _beat(frame.acquisition)
+    if beat is None:
+        return 0.0
+    cycle_s, peak_s = beat
+    off_s = (frame.time_s - peak_s + 0.5 * cycle_s) % cycle_s - 0.5 * cycle_s
+    return off_s if abs(off_s) > _PEAK_FRAMES * frame.acquisition.frame_interval_s else 0.0
+
+
+def _beat(acquisition: Acquisition) -> tuple[float, float] | None:
+    """How long a heart beat is as it is played, and when in it the peak is, where that is known."""
     interval_s = acquisition.frame_interval_s
     if acquisition.heart_cycle_s <= 0.0 or interval_s <= 0.0:
-        return []
+        return None
     # A heart cycle is played as a whole number of frames.
     cycle_s = max(1, round(acquisition.heart_cycle_s / interval_s)) * interval_s
-    peak_s = acquisition.peak_systole_s / acquisition.heart_cycle_s * cycle_s
-    reach_s = 0.5 * interval_s  # of the first and the last frame
+    return cycle_s, acquisition.peak_systole_s / acquisition.heart_cycle_s * cycle_s
+
+
+def _known_peaks(run: Sequence[LoopFrame]) -> list[LoopFrame]:
+    """Frames of one acquisition at its peaks, where it knows them."""
+    beat = _beat(run[0].acquisition)
+    if beat is None:
+        return []
+    cycle_s, peak_s = beat
+    reach_s = 0.5 * run[0].acquisition.frame_interval_s  # of the first and the last frame
     first_beat = math.ceil((run[0].time_s - reach_s - peak_s) / cycle_s)
     last_beat = math.floor((run[-1].time_s + reach_s - peak_s) / cycle_s)
     nearest = (
-        min(run, key=lambda frame: abs(frame.time_s - (peak_s + beat * cycle_s))).index
+        min(run, key=lambda frame: abs(frame.time_s - (peak_s + beat * cycle_s)))
         for beat in range(first_beat, last_beat + 1)
     )
     return list(dict.fromkeys(nearest))

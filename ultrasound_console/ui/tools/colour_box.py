@@ -17,6 +17,7 @@ from ...render.canvas import PanelCanvas
 from ...render.strokes import ACCENT, Dot, Mark
 from ...render.tools import Tool, Touch
 from ...settings import AcquisitionSettings
+from ..keyboard import ARROW_KEYS
 from .box_grips import (
     BOTTOM,
     DRAW,
@@ -48,12 +49,6 @@ _STEP_M, _STEP_RAD = 1e-3, math.radians(1.0)
 _COMMIT_DELAY_MS = 400
 _PALE = (0.93, 0.95, 0.97, 0.95)
 _DARK = (0.04, 0.05, 0.06, 1.0)
-_ARROWS = {
-    Qt.Key.Key_Left: (-1, 0),
-    Qt.Key.Key_Right: (1, 0),
-    Qt.Key.Key_Up: (0, -1),
-    Qt.Key.Key_Down: (0, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -251,7 +246,7 @@ class ColourBoxEditor(QObject):
         return False
 
     def _step_of(self, event: QKeyEvent) -> tuple[int, int] | None:
-        step = _ARROWS.get(Qt.Key(event.key()))
+        step = ARROW_KEYS.get(Qt.Key(event.key()))
         return step if self._tool == NAME and not self._frozen and self._drag is None else None
 
     def _step(self, across: int, down: int, keys: Qt.KeyboardModifier) -> None:

@@ -151,7 +151,8 @@ class CorrectTool(Tool):
         metric = _metric(grid, at[0])
         value = not pressed.control
         brush(frame.status, self._painted_to, at, metric, self.radius_m, value, painted)
-        self.selection, self._painted_to = painted, at
+        # A stroke that has met no flow yet selects nothing.
+        self.selection, self._painted_to = painted if painted.any() else None, at
         self._ring(touch)
         self._outline()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numpy as np
 from PySide6.QtCore import QObject, Qt, Signal
 
 from ...cine import Cine, LoopFrame
@@ -307,10 +306,8 @@ def marks_of(gate: Gate, frame: DopplerFrame) -> tuple[Mark, ...]:
         ends.append(Mark((one, other), INK, 2.0))
     if not _is_inside(gate, frame):
         return tuple(ends)
-    _, column = grid.indices(gate.x_m, gate.z_m)
-    (x0, x1), (z0, z1) = grid.positions_m(np.array([0.0, grid.n_depths - 1.0]), np.round(column))
     thin = (*INK[:3], 0.45)
-    return (Mark(((float(x0), float(z0)), (float(x1), float(z1))), thin, 1.0), *ends)
+    return (Mark(grid.line_through(gate.x_m, gate.z_m), thin, 1.0), *ends)
 
 
 def _direction(grid: ImageGrid, gate: Gate) -> tuple[float, float]:

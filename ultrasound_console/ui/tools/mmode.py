@@ -235,11 +235,8 @@ class _ScanLineTool(LineTool):
         """Take the scan line through a place of the colour box."""
         frame = self._canvas.frame
         if frame is not None and frame.acquisition.colour_grid.contains(at_x_m, at_z_m):
-            grid = frame.acquisition.colour_grid
-            _, column = grid.indices(at_x_m, at_z_m)
-            ends = np.array([0.0, grid.n_depths - 1.0])
-            (x0, x1), (z0, z1) = grid.positions_m(ends, np.round(column))
-            self.set_lines((Line((float(x0), float(z0)), (float(x1), float(z1)), place),))
+            ends = frame.acquisition.colour_grid.line_through(at_x_m, at_z_m)
+            self.set_lines((Line(*ends, place),))
 
 
 def _downwards(line: Line) -> Line:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -11,9 +11,11 @@ from ...cine import LoopFrame
 from ...declared import Value
 from ...engine import Engine
 from ...frames import DopplerFrame
+from ...record.marks import Note
 from ...render.canvas import PanelCanvas
 from ...settings import AcquisitionSettings, Settings
 from ...store import SettingsStore
+from ..cine.loop import of_one_clock
 from ..plots import PlotArea
 from .annotations import Annotations
 from .colour_box import ColourBoxEditor
@@ -110,6 +112,7 @@ class Toolbox(QObject):
         """Follow the frame on screen, and the loop that it is in."""
         self.box.set_frozen(frozen)
         self.correcting.show(frame, frozen=frozen)
+        loop = of_one_clock(loop, frame.index if frame is not None and frozen else None)
         self.lines.show_frame(frame, loop, frozen=frozen)
         self.regions.show_frame(frame, loop, frozen=frozen)
 
@@ -122,9 +125,9 @@ class Toolbox(QObject):
         """Keep what was corrected by hand: the loop is about to go."""
         self.correcting.leave()
 
-    def begin(self, name: str) -> None:
-        """Start anew on another source."""
-        self.annotations.clear()
+    def begin(self, name: str, annotations: Sequence[Note] = ()) -> None:
+        """Start anew on another source, with the notes that it brings along."""
+        self.annotations.begin(annotations)
         self.box.forget()
         self.lines.forget()
         self.regions.forget()
