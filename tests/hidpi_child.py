@@ -59,8 +59,10 @@ def main(path: str) -> None:
     x_px, y_px = canvas.pixel(1, *AT_M)
     aimed = QPoint(int(x_px), int(y_px))
     QTest.mouseMove(canvas, aimed - QPoint(3, 0))
-    QTest.mouseMove(canvas, aimed)
     wait_for(lambda: canvas.cursor_m is not None)
+    beside_m = canvas.cursor_m
+    QTest.mouseMove(canvas, aimed)
+    wait_for(lambda: canvas.cursor_m != beside_m)
     found |= {
         "aimed_px": np.array([aimed.x() + 0.5, aimed.y() + 0.5]),
         "aimed_m": np.array(AT_M),

@@ -66,6 +66,21 @@ def test_a_frame_that_was_frozen_meanwhile_is_de_aliased_as_soon_as_that_can_be(
     assert LATER not in rig.frames[-1].notes
 
 
+@pytest.mark.parametrize("ask", ["refresh", "rerun_loop"])
+def test_it_comes_also_where_it_is_asked_for_while_frozen(first, ask):
+    rig, network = first
+    rig.store.change(dealias=False)
+    frozen = rig.next_frame()
+    rig.engine.freeze(frozen.index)
+    rig.store.change(dealias=True)
+    getattr(rig.engine, ask)()
+    rig.until(lambda: network.asked)
+    assert not rig.engine.cine.frame(frozen.index).processing.dealias
+    network.compiled.set()
+    rig.until(lambda: rig.frames[-1].processing.dealias)
+    assert not any("network" in note for note in rig.frames[-1].notes)
+
+
 def test_the_panels_say_that_it_comes():
     frame = make_frame(0)
     raw = dataclasses.replace(

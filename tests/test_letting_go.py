@@ -6,7 +6,6 @@ import weakref
 
 import numpy as np
 import pytest
-from console_for_tests import Console
 from display import needs_display
 from frames_for_tests import BMODE, RECTANGLE, SECTOR, SECTOR_BMODE, _speckle_db
 from known_flow import KnownFlow
@@ -15,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 
 from ultrasound_console.dsp import arrays
 
+pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]
 
 GRIDS = (RECTANGLE, BMODE), (SECTOR, SECTOR_BMODE)
@@ -24,6 +24,8 @@ PLANE_BYTES = RECTANGLE.n_depths * RECTANGLE.n_lines * 4
 
 @pytest.fixture
 def console(qtbot, monkeypatch):
+    from console_for_tests import Console  # after pytest has prepared its asserts
+
     made = Console(qtbot, monkeypatch)
     yield made
     if made.window is not None:
@@ -82,7 +84,8 @@ def test_ten_sources_take_no_more_than_two(console, monkeypatch):
         assert before > FRAMES * PLANE_BYTES
         for _ in range(4):
             open_both()
-        assert abs(held_bytes() - before) < PLANE_BYTES
+        # Less than a plane for each of them: what the program makes once may come in between.
+        assert abs(held_bytes() - before) < 8 * PLANE_BYTES
     finally:
         tracemalloc.stop()
     assert [source() for source in opened[:-1]] == [None] * 9

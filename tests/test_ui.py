@@ -218,6 +218,20 @@ def test_pictures_of_the_loop_come_before_their_words(live):
     assert f"frame {last} " in words
 
 
+def test_slow_live_pictures_come_with_their_words(live, monkeypatch):
+    monkeypatch.setattr("ultrasound_console.ui.window._SLOW_S", 0.0)
+    window, seen = live.window, []
+    window._poll.stop()
+    window._words.stop()
+    overlay, words = window.canvas._overlay, window.cine.position
+    window.canvas.painted.connect(lambda i: seen.append((i, words.text(), overlay.is_current)))
+    live.play(1)
+    live.until(lambda: seen and seen[-1][0] == live.frame.index)
+    index, text, is_drawn = seen[-1]
+    assert f"frame {index} " in text
+    assert is_drawn
+
+
 def test_words_are_drawn_when_they_change_and_not_again(live):
     live.play(4)
     live.freeze()
