@@ -16,6 +16,7 @@ from ultrasound_console.ui.control_panel import (
     FROZEN,
     ONLY_RECORDINGS,
     ONLY_SIMULATED,
+    RECORDED,
     SET_BY_RECORDING,
     Arrangement,
     ControlPanel,
@@ -263,9 +264,12 @@ def test_a_recording_locks_what_was_set_when_it_was_made(panel):
     assert panel.controls["ensemble_step"].isEnabled()
     assert not panel.controls["steering_rad"].isEnabled()
     assert SET_BY_RECORDING in panel.controls["steering_rad"].toolTip()
+    assert panel.controls["steering_rad"].accessibleDescription() == RECORDED
     for name in ("truth", "heart_rate_hz", "peak_speed_m_s", "waveform"):
         assert ONLY_SIMULATED in panel.controls[name].toolTip()
     assert panel.controls["prf_hz"].steps.values == (3000.0, 6000.0)
+    panel.show_acquisition(make_acquisition())
+    assert panel.controls["steering_rad"].accessibleDescription() == "+15 deg"
 
 
 def test_the_prf_is_told_with_what_it_means(panel):

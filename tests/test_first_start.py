@@ -66,6 +66,13 @@ def test_a_frame_that_was_frozen_meanwhile_is_de_aliased_as_soon_as_that_can_be(
     assert LATER not in rig.frames[-1].notes
 
 
+def test_the_network_is_tried_on_a_frame_without_flow_too(first):
+    rig, network = first
+    rig.store.change(flow_power_db=40.0)
+    assert not rig.next_frame().status.any()
+    rig.until(lambda: network.asked)
+
+
 @pytest.mark.parametrize("ask", ["refresh", "rerun_loop"])
 def test_it_comes_also_where_it_is_asked_for_while_frozen(first, ask):
     rig, network = first

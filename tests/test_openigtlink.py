@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QMenu
 from ultrasound_console.__main__ import main
 from ultrasound_console.export import openigtlink
 from ultrasound_console.export.igtl_messages import HEADER_BYTES, crc64
-from ultrasound_console.export.igtl_picture import NAMES
+from ultrasound_console.export.igtl_picture import NAMES, Picture, messages
 from ultrasound_console.export.openigtlink import Server, StreamError, StreamOptions
 from ultrasound_console.export.raster import MOST_PIXELS, raster_of
 from ultrasound_console.frames import Status
@@ -159,6 +159,14 @@ def test_the_client_of_pyigtl_reads_values_names_units_and_places():
         nyquist_m_s = float(message.metadata["NyquistVelocity_m_s"])
         assert nyquist_m_s == pytest.approx(frame.nyquist_velocity_m_s, rel=1e-5)
     assert received["VelocityRaw"].metadata["Unit"] == "m/s"
+    assert received["VelocityCorrected"].metadata["DeAliased"] == "yes"
+
+
+def test_an_image_that_is_not_de_aliased_says_so():
+    frame = frame_of(3)
+    raw = dataclasses.replace(frame.processing, dealias=False)
+    frame = dataclasses.replace(frame, processing=raw, fold=np.zeros_like(frame.fold))
+    assert b"no, corrected is raw" in messages(Picture.of(frame, DISPLAY), NAMES, "LIVE")
 
 
 def test_grey_is_as_on_screen_with_all_gains():

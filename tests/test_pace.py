@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from display import needs_display
-from fakes import GRID, make_acquisition
+from fakes import GRID, FakeSource, make_acquisition
 from test_engine import Rig
 
 from ultrasound_console.geometry import ImageGrid
@@ -154,6 +154,12 @@ def test_frames_are_formed_coarser_only_if_the_user_allows_it(
     assert rig.engine.status().acquisition is last.acquisition
     # What is recorded is as the source made it.
     assert {frame.acquisition.colour_grid for frame in taken} == {GRID}
+    # Another source, which may have one picture only, begins with the finest.
+    other = rig.sources["other"] = FakeSource(source="other")
+    rig.open("other")
+    other.push()
+    rig.until(lambda: rig.frames[-1].acquisition.source == "other")
+    assert rig.frames[-1].velocity_m_s.shape == GRID.shape
 
 
 @pytest.mark.gui

@@ -151,6 +151,26 @@ def test_a_kill_loses_none_that_were_written(tmp_path, monkeypatch) -> None:
     check(recovered.path)
 
 
+def test_notes_that_cannot_be_read_cost_no_frame(tmp_path) -> None:
+    recorder = Recorder(tmp_path / "a.h5")
+    recorder.annotate((PLAQUE,))
+    recorder.take(channel_frame(10, OF))
+    recorder.annotate((Note("x" * 1000, PLAQUE.tip_m, PLAQUE.text_m),))
+    recorder.take(channel_frame(11, OF))
+    recorder.start()
+    recorder.stop()
+    done = recorder.wait()
+    assert (done.phase, done.n_frames) == (Phase.DONE, 2)
+    with h5py.File(tmp_path / "a.h5") as file:
+        about = json.loads(file["ultrasound_console/about"][()].tobytes())
+    assert about["missing"].startswith("notes could not be read")
+    source = open_source(str(tmp_path / "a.h5"), real_time=False)
+    assert source.annotations == (PLAQUE,)
+    source.start()
+    assert [source.read(1.0) is not None for _ in range(2)] == [True, True]
+    source.close()
+
+
 def test_in_another_box_they_are_of_other_pixels(tmp_path) -> None:
     recorder = marked(tmp_path / "a.h5")
     recorder.stop()

@@ -12,7 +12,7 @@ from recorded import acquisition, channel_frame, identical, iq_frame, record, re
 from ultrasound_console.dsp.quantise import quantise, restore
 from ultrasound_console.frames import ChannelFrame, IqFrame
 from ultrasound_console.pipeline import form
-from ultrasound_console.record.content import Content
+from ultrasound_console.record.content import GROUP, Content
 from ultrasound_console.record.journal import RecordError
 from ultrasound_console.record.recorder import Phase, Recorder
 from ultrasound_console.settings import AcquisitionSettings, ProcessingSettings, Settings
@@ -64,6 +64,20 @@ def test_beamformed_samples_come_back(tmp_path) -> None:
         assert identical(restore(quantise(before.iq, of.n_pulses)), after.iq)
         assert identical(before.bmode_power, after.bmode_power)
         assert form(after, ProcessingSettings()) is after
+
+
+def test_beamformed_samples_come_back_from_files_without_maps(tmp_path) -> None:
+    of = acquisition()
+    made = iq_frame(0, of)
+    record(tmp_path / "a.h5", [made], content=Content.IQ)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        about = json.loads(file[f"{GROUP}/about"][()].tobytes())
+        layout, path = about["parts"][0]["first"], about["tracks"][0][0]
+        values = file[path][()].reshape(1, *layout["shape"])
+        del file[path]
+        file[path] = values
+    (after,) = replay(tmp_path / "a.h5", 1)[1]
+    assert identical(restore(quantise(made.iq, of.n_pulses)), after.iq)
 
 
 def test_a_simulated_source_comes_back(tmp_path) -> None:

@@ -52,6 +52,7 @@ def test_the_kinds_of_control_follow_the_declaration():
         ("prf_hz", 2750.0, "2.75 kHz"),
         ("steering_rad", math.radians(-15), "−15 deg"),
         ("ensemble", 0, "all"),
+        ("transmit_frequency_hz", 0.0, "mid-band"),
         ("dealias", True, "on"),
         ("wall_filter", "none", "none"),
     ],

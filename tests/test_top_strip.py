@@ -52,6 +52,16 @@ def test_states_differ_in_more_than_words(live):
     assert len(looks) == len(State)
 
 
+def test_pictures_that_come_seldom_are_not_told_as_none(live):
+    strip, texts = live.window.top, []
+    for state in (State.LIVE, State.FROZEN):
+        strip.show_state(state, is_recording=False)
+        strip.show_figures(live.frame, 0.0)
+        texts.append(strip.figures.text())
+    assert "<b>&lt;1</b>" in texts[0]
+    assert "<b>0</b>" in texts[1]
+
+
 @pytest.mark.parametrize("asked_hz", [3000.0, 9000.0])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_no_figure_is_cut(live, size, asked_hz):

@@ -275,7 +275,7 @@ class Engine:
         self._front.silence()
         for thread in self._threads:
             thread.join(JOIN_TIMEOUT_S)
-        self._network.close(JOIN_TIMEOUT_S)
+        self._network.wait(JOIN_TIMEOUT_S)
         self._compilation.stop()
         self._front.close()
 
@@ -321,7 +321,7 @@ class Engine:
             self._jobs.notify_all()  # to prepare for it before its first frame
         if is_new_source:
             self._frozen, self._addressed, self._fault = False, None, ""
-            self._load = Load()
+            self._load, self._front.grid_step = Load(), 0
 
     def _form_step(self) -> None:
         frame = self._raw.take(READ_TIMEOUT_S)
@@ -349,11 +349,11 @@ class Engine:
         done = self._compute.doppler(formed, processing, previous, for_cine=True)
         frame, estimates = noted(done.frame, wanted), done.estimates
         self._previous = frame
-        self._keep_frame_rate(formed, frame)
         with self._front.transmit:
             # What another source made before it was replaced is not shown any more.
             if frame.acquisition is not self._front.acquisition:
                 return
+            self._keep_frame_rate(formed, frame)
             if not self.cine.append(estimates.iq, frame, estimates.quantised):
                 return
             self._pace.tick()
@@ -389,10 +389,18 @@ class Engine:
         frame = noted(done.frame, wanted)
         self._device = done.device
         self.cine.replace(frame)
+        if processing != wanted:
+            self._network.rehearse(iq, wanted)
         self._finished.put(self.cine.frame(index) or frame)
 
     def _go_on_with(self, rerun: Rerun) -> None:
         """Process one more frame of the loop; after the last one, put them all in place."""
+        wanted = rerun.processing
+        if self._network.so_far(wanted) != wanted and (iq := rerun.next_iq) is not None:
+            # The loop keeps what it gets: it waits until that can be as it is wanted.
+            self._network.rehearse(iq, wanted)
+            self._network.wait(READ_TIMEOUT_S)
+            return
         rerun.step(self._compute)
         with self._jobs:
             if rerun is not self._rerun or not rerun.done:

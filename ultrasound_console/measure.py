@@ -258,5 +258,7 @@ def _place(grid: ImageGrid) -> tuple[NDArray[np.float64], float, float, NDArray[
         x_m, z_m = grid.apex_m
         rays = np.stack([x_m * ones, np.sin(line), z_m * ones, np.cos(line)])
         # The lines go apart with the distance from their apex.
-        weights = grid.range_positions_m / float(np.mean(grid.range_m))
+        # A pixel at the apex has a corner of its ring still.
+        range_m = np.maximum(grid.range_positions_m, grid.range_step_m / 8.0)
+        weights = range_m / float(np.mean(grid.range_m))
     return rays, grid.range_m[0], grid.range_step_m, weights

@@ -108,12 +108,14 @@ class Network:
         """De-alias a frame in the background, once, for the network to be loaded and compiled."""
         if not self._comes_later or self._rehearsal is not None:
             return
+        # Without flow the network would not be asked.
+        everywhere = dataclasses.replace(processing, flow_power_db=0.0)
 
         def run() -> None:
             segmenter = None
             try:
                 segmenter = self._loaded()
-                doppler(iq, processing, None, segmenter)
+                doppler(iq, everywhere, None, segmenter)
             except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
                 _log.exception("the rehearsal failed")
                 self._notify(Notice(f"network: {error}", is_error=True))
@@ -138,7 +140,7 @@ class Network:
         finally:
             self.is_loading = False
 
-    def close(self, timeout_s: float) -> None:
+    def wait(self, timeout_s: float) -> None:
         """Wait for the background, which may be in the middle of compiling."""
         if self._rehearsal is not None:
             self._rehearsal.join(timeout_s)

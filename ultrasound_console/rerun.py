@@ -6,7 +6,7 @@ from collections import deque
 
 from .cine import Cine
 from .compute import Compute
-from .frames import DopplerFrame
+from .frames import DopplerFrame, IqFrame
 from .settings import ProcessingSettings
 
 
@@ -21,11 +21,15 @@ class Rerun:
     ----------
     cine : Cine
     processing : ProcessingSettings
+
+    Attributes
+    ----------
+    processing : ProcessingSettings
     """
 
     def __init__(self, cine: Cine, processing: ProcessingSettings) -> None:
         self._cine = cine
-        self._processing = processing
+        self.processing = processing
         self._waiting = deque(cine.indices())
         self._n_frames = len(self._waiting)
         self._finished: list[DopplerFrame] = []
@@ -40,14 +44,19 @@ class Rerun:
         """Whether no frame is left to do."""
         return not self._waiting
 
+    @property
+    def next_iq(self) -> IqFrame | None:
+        """Samples of the next frame, if one is left and the ring still holds it."""
+        return self._cine.iq(self._waiting[0]) if self._waiting else None
+
     def step(self, compute: Compute) -> None:
         """Process the next frame, if one is left and the ring still holds it."""
-        iq = self._cine.iq(self._waiting[0]) if self._waiting else None
+        iq = self.next_iq
         if iq is not None:
             before = self._finished[-1] if self._finished else None
             if before is not None and before.acquisition is not iq.acquisition:
                 before = None
-            self._finished.append(compute.again(iq, self._processing, before).frame)
+            self._finished.append(compute.again(iq, self.processing, before).frame)
         if self._waiting:
             self._waiting.popleft()
 

@@ -116,7 +116,7 @@ class BlockList:
     @property
     def idle_bytes(self) -> int:
         """Memory that waits for its next use."""
-        return sum(size * idle.qsize() for size, idle in list(self._idle.items()))
+        return sum(size * idle.qsize() for size, idle in self._idle.copy().items())
 
 
 def _aligned_bytes(n_bytes: int) -> NDArray[np.uint8]:

@@ -90,6 +90,7 @@ def messages(picture: Picture, names: Sequence[str], state: str) -> bytes:
         "NyquistVelocity_m_s": f"{frame.nyquist_velocity_m_s:.6g}",
         "PRF_Hz": f"{frame.acquisition.prf_hz:.6g}",
         "CentreFrequency_Hz": f"{frame.acquisition.center_frequency_hz:.6g}",
+        "DeAliased": "yes" if frame.processing.dealias else "no, corrected is raw",
         "Notice": BANNER,
     }
     made = []

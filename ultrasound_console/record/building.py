@@ -34,6 +34,8 @@ from .zea_layout import ZEA_VERSION, write_probe
 
 _MAX_GAPS = 2**16
 _MAX_NOTED = 1000
+# What people added to the frames.
+_ADDED = {Kind.NOTES: "notes", Kind.BY_HAND: "folds given by hand"}
 _COLUMN_TYPES = {
     "index": np.int64,
     "part": np.int32,
@@ -107,6 +109,7 @@ class FileBuilder:
         self._row_of: dict[int, int] = {}
         self._by_hand: dict[int, bytes] = {}
         self._end: dict[str, Any] = {}
+        self._left_out = ""
         self._n_tracks = 0
         self._frame_bytes = 0
         self.written: list[Written] = []
@@ -123,6 +126,10 @@ class FileBuilder:
             except RecordError as error:
                 if not self._about:
                     raise RecordError(f"{self._name}: {error}") from error
+                if record.kind in _ADDED:
+                    # Not worth the frames behind it.
+                    self._left_out = f"{_ADDED[record.kind]} could not be read ({error})"
+                    continue
                 reader.damage = str(error)
                 break
             if not progress(0.8 * reader.n_good_bytes / max(1, reader.n_bytes)):
@@ -265,6 +272,9 @@ class FileBuilder:
                 group.create_dataset(f"by_hand/frame_{row}/{name}", data=values, compression="gzip")
 
     def _missing(self, reader: JournalReader, interval_s: float) -> str:
+        return "; ".join(filter(None, (self._lost(reader, interval_s), self._left_out)))
+
+    def _lost(self, reader: JournalReader, interval_s: float) -> str:
         if reader.damage:
             torn = reader.n_bytes - reader.n_good_bytes
             n_frames = -(-torn // max(1, self._frame_bytes))

@@ -40,6 +40,8 @@ class Scene:
         Steering that the scene begins with; None takes what is set.
     prf_hz : float
         PRF that it begins with, so that it aliases.
+    title : str
+        Its name as it is read; empty where that is the name with spaces.
     about : str
         What there is to see, in a few words.
     lesson : str
@@ -64,6 +66,7 @@ class Scene:
     colour_range_m: tuple[float, float] = (6e-3, 30e-3)
     steering_rad: float | None = None
     prf_hz: float = 3000.0
+    title: str = ""
     about: str = ""
     lesson: str = ""
     seed: int = 1
@@ -248,6 +251,7 @@ _ALL = (
         ),
         GROIN,
         steering_rad=math.radians(20.0),
+        title="Artery and vein",
         about="Femoral artery over its vein: true directions that differ",
         lesson="Red beside blue is true here: two vessels, two directions.",
         seed=5,

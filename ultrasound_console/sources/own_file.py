@@ -181,14 +181,15 @@ class OwnFile:
                 found.append(None)
                 continue
             shape, dtype = layout.shape, np.dtype(layout.dtype)
+            shapes: list[tuple[int, ...]]
             if self.content is Content.CHANNELS:
                 is_iq = dtype.kind == "c"
-                shape = (shape[0], shape[2], shape[1], 2 if is_iq else 1)
+                shapes = [(shape[0], shape[2], shape[1], 2 if is_iq else 1)]
                 dtype = np.dtype(np.float32) if is_iq else dtype
-            else:  # in-phase and quadrature of all pulses side by side
-                shape = (*shape[:2], *((math.prod(shape[2:]),) if shape[2:] else ()))
+            else:  # in-phase and quadrature of all pulses side by side; at first not so
+                shapes = [(*shape[:2], *((math.prod(shape[2:]),) if shape[2:] else ())), shape]
             dataset = self._file.dataset(str(path))
-            if dataset is None or dataset.shape[1:] != shape or dataset.dtype != dtype:
+            if dataset is None or dataset.shape[1:] not in shapes or dataset.dtype != dtype:
                 raise RecordError(f"{path}: missing, or not what its acquisition says")
             found.append(dataset)
         return found

@@ -91,7 +91,7 @@ class SceneCard(Choice):
     def __init__(self, scene: Scene) -> None:
         super().__init__()
         self.source = f"{SIMULATED}{scene.name}"
-        self.title = scene.name.replace("-", " ").capitalize()
+        self.title = scene.title or scene.name.replace("-", " ").capitalize()
         self.lesson = scene.lesson
         self.setObjectName("card")
         self.setAccessibleName(self.title)

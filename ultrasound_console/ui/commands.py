@@ -36,11 +36,6 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
             (
                 Command("Start page", "Ctrl+Home", window.show_start_page),
                 Command(f"Open a recording {_ELLIPSIS}", "Ctrl+O", window.choose_file),
-                Command(
-                    f"Export measurements {_ELLIPSIS}",
-                    exporting.KEYS,
-                    window.tools.measurements.ask,
-                ),
             ),
             (scenes,),
         ),
@@ -56,6 +51,11 @@ def groups(window: MainWindow) -> tuple[Group, ...]:
                 Command("Copy picture", saving.COPY_KEYS, keep.copy_picture),
                 Command(f"Save clip {_ELLIPSIS}", saving.CLIP_KEYS, keep.save_clip),
                 Command(f"Save the loop as DICOM {_ELLIPSIS}", dicom.KEYS, window.dicom.save),
+                Command(
+                    f"Export measurements {_ELLIPSIS}",
+                    exporting.KEYS,
+                    window.tools.measurements.ask,
+                ),
             ),
         ),
         Group(

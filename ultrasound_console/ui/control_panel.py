@@ -104,6 +104,7 @@ FROZEN = "Frozen: press Space to resume, then change what is acquired."
 ONLY_RECORDINGS = "Only for recordings."
 ONLY_SIMULATED = "Only for simulated sources."
 SET_BY_RECORDING = "Set when the recording was made."
+RECORDED = "recorded"
 LOCKED_FOR_RECORDINGS = dict.fromkeys(
     ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles"),
     SET_BY_RECORDING,
@@ -259,7 +260,8 @@ class ControlPanel(QWidget):
         own = LOCKED_FOR_RECORDINGS if self._is_recording else {"ensemble_step": ONLY_RECORDINGS}
         for name, control in self.controls.items():
             frozen = FROZEN if self._frozen and name in FORMED_WHEN_ACQUIRED else ""
-            control.lock(own.get(name, frozen))
+            reason = own.get(name, frozen)
+            control.lock(reason, RECORDED if reason == SET_BY_RECORDING else "")
         self.flow.lock(FROZEN if self._frozen else "")
 
     # ---- where they are -------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Control(QWidget):
         self.default = default
         self._spec = SPECS[self.name]
         self._hovered = False
+        self._stand_in = ""
         self._commit = QTimer(self, interval=_COMMIT_DELAY_MS, singleShot=True)
         self._commit.timeout.connect(self.committed)
         self.setObjectName(self.name)
@@ -80,17 +81,26 @@ class Control(QWidget):
     def show_value(self, value: Value) -> None:
         """Follow the settings, without telling anyone."""
         self.value = value
-        self.setAccessibleDescription(self.steps.text(value))
+        self.setAccessibleDescription(self._text)
         self.update()
+
+    @property
+    def _text(self) -> str:
+        return self._stand_in or self.steps.text(self.value)
 
     def set_steps(self, steps: Steps) -> None:
         """Offer other positions."""
         self.steps = steps
         self.update()
 
-    def lock(self, reason: str) -> None:
-        """Disable with a reason that the tooltip gives; an empty one enables."""
+    def lock(self, reason: str, stand_in: str = "") -> None:
+        """Disable with a reason that the tooltip gives; an empty one enables.
+
+        A text can stand in the place of a value that is not the one in force.
+        """
         self.setEnabled(not reason)
+        self._stand_in = stand_in
+        self.show_value(self.value)
         about = f"<b>{self._spec.label}</b><br>{self._spec.description}"
         self.setToolTip(f"{about}<br><br><i>{reason}</i>" if reason else about)
 
@@ -218,7 +228,7 @@ class Control(QWidget):
         inside = self.rect().adjusted(_PAD_PX, 0, -_PAD_PX, 0)
         enabled = self.isEnabled()
         painter.setFont(theme.font())
-        text = self.steps.text(self.value)
+        text = self._text
         painter.setPen(QColor(theme.TEXT if enabled else theme.DISABLED))
         painter.drawText(inside, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, text)
         room = inside.width() - painter.fontMetrics().horizontalAdvance(text) - _PAD_PX
@@ -328,6 +338,9 @@ class SliderControl(Control):
         del event
         painter = QPainter(self)
         frame = self._paint_ground(painter)
+        if self._stand_in:
+            self._paint_edge(painter, frame)
+            return
         at = self.x_px(self.steps.position(self.value))
         start = self.x_px(self.steps.origin) if self.steps.origin else frame.left()
         enabled = self.isEnabled()

@@ -23,7 +23,7 @@ from .tools.vessel_angle import WARNING_RAD, angle_text
 
 TITLES = (
     "Conventional colour Doppler",
-    "Segmentation: aliasing found",
+    "Segmentation of aliasing",
     "De-aliased colour Doppler",
     "True velocity",
     "A: de-aliased, as kept",

@@ -63,9 +63,10 @@ class StateOnScreen:
         acquisition = self.status.acquisition
         return acquisition is not None and bool(acquisition.prf_choices_hz)
 
-    def picture_came(self) -> None:
-        """Take note of a new picture."""
-        self._last_picture_s = time.perf_counter()
+    def picture_came(self) -> float:
+        """Take note of a new picture; return how long the one before stayed, in s."""
+        before_s, self._last_picture_s = self._last_picture_s, time.perf_counter()
+        return self._last_picture_s - before_s
 
     def show(self, status: EngineStatus) -> None:
         """Let everything tell this."""

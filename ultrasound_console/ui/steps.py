@@ -25,6 +25,7 @@ SPECIAL_TEXT: dict[tuple[str, Value], str] = {
     ("wall_cutoff_m_s", 0.0): "by filter",
     ("angle_rad", 0.0): "off",
     ("auto_freeze_s", 0.0): "off",
+    ("transmit_frequency_hz", 0.0): "mid-band",
     ("heart_rate_hz", 0.0): "scene",
     ("peak_speed_m_s", 0.0): "scene",
     ("box_left_m", LEFTMOST_M): "auto",

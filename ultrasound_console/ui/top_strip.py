@@ -35,7 +35,7 @@ CHIPS = {
 """Text, ink and ground of the chip."""
 REPLAY = "REPLAY"
 _MOST_LESS = 3
-_WIDEST_FPS = 100.0
+_WIDEST_FPS = "100"
 _EDGE_PX = 3
 _EDGES = {
     State.LIVE: theme.STRIP,
@@ -128,6 +128,7 @@ class TopStrip(QWidget):
         # What is told, in how much room, and how much of it is left out.
         self._fitted: tuple[tuple[str, ...], int] = (), 0
         self._n_less = 0
+        self._is_live = False
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(HEIGHT_PX)
         self.menu_button = QToolButton()
@@ -163,6 +164,7 @@ class TopStrip(QWidget):
 
     def show_state(self, state: State, *, is_recording: bool) -> None:
         """Name the state; unless all is as usual, a line in its colour goes from edge to edge."""
+        self._is_live = state is State.LIVE
         self.chip.show_state(state, is_recording=is_recording)
         style = f"#strip {{ border-bottom: {_EDGE_PX}px solid {_EDGES[state]}; }}"
         if style != self.styleSheet():
@@ -187,7 +189,9 @@ class TopStrip(QWidget):
             self._fitted = in_full, self.figures.width()
             self._n_less = self._fit(frame)
             self.figures.setToolTip("<br>".join(in_full))
-        text = _line(figures_of(frame, self._n_less), painted_fps)
+        # Pictures that come too seldom to be counted come all the same.
+        fps = "&lt;1" if self._is_live and painted_fps < 0.5 else f"{painted_fps:.0f}"
+        text = _line(figures_of(frame, self._n_less), fps)
         if text != self.figures.text():
             self.figures.setText(text)
 
@@ -200,9 +204,8 @@ class TopStrip(QWidget):
         return _MOST_LESS
 
 
-def _line(figures: tuple[str, ...], painted_fps: float) -> str:
-    fps = f"<b>{painted_fps:.0f}</b> {theme.quiet('frames/s')}"
-    return "&nbsp;&nbsp; ".join((*figures, fps))
+def _line(figures: tuple[str, ...], fps: str) -> str:
+    return "&nbsp;&nbsp; ".join((*figures, f"<b>{fps}</b> {theme.quiet('frames/s')}"))
 
 
 def figures_of(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ from .top_strip import TopStrip
 SMALLEST_PX = (1024, 600)
 LEAST_CANVAS_PX = 180
 _POLL_MS = 100
+_SLOW_S = 0.1
 _WORDS_MS = 20
 
 
@@ -300,15 +301,15 @@ class MainWindow(QMainWindow):
         frame = self.engine.take_frame()
         if frame is None:
             return
-        self.state.picture_came()
+        stayed_s = self.state.picture_came()
         self.canvas.set_frame(frame)
         if self._is_new_source:
             self._is_new_source = False
             self._arrange()
         if self.state.is_frozen:
             self._words.start()  # who leafs through the loop gets the pictures first
-        elif self.state.status.state is not State.LIVE:
-            self._on_poll()
+        elif self.state.status.state is not State.LIVE or stayed_s >= _SLOW_S:
+            self._on_poll()  # a picture that stays has its words from its first paint on
         self.streaming.show(frame)
 
     def _on_notice(self, notice: Notice) -> None:

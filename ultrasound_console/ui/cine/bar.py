@@ -12,7 +12,7 @@ from ...cine import LoopFrame
 from ...frames import DopplerFrame
 from ...settings import ProcessingSettings
 from .. import theme
-from ..readout import speed_text
+from ..readout import percent, speed_text
 from .loop import beside_peak_s, next_of, peak_aliasing, peak_systoles, stretch
 from .player import Player
 from .slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
@@ -329,13 +329,13 @@ class CineBar(QWidget):
             self.aliased.setText("")
             self.mean_speed.setText("")
         else:
-            self.aliased.setText(f"aliased {100 * loop[place].aliased_share:.0f} %")
+            self.aliased.setText(f"aliased {percent(loop[place].aliased_share)}")
             self.mean_speed.setText(f"mean {speed_text(loop[place].mean_speed_m_s, angle_rad)}")
         share, speed_m_s = figures.largest_aliased_share, figures.largest_speed_m_s
         self.buttons["peak_aliasing"].setEnabled(self._frozen and share > 0.0)
         self.buttons["peak_systole"].setEnabled(self._frozen and speed_m_s > 0.0)
         self.slider.setToolTip(
-            f"Bars: aliased share, up to {100 * share:.0f} %. "
+            f"Bars: aliased share, up to {percent(share)}. "
             f"Line: mean speed, up to {speed_text(speed_m_s, angle_rad)}."
             + ("" if self._frozen else f"<br>{FREEZE_FIRST}")
         )
