@@ -17,7 +17,7 @@ from beamformed_files import (
     write_uff_beamformed,
     write_zea_beamformed,
 )
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from known_truth import DISC, frames_of
 
@@ -273,6 +273,7 @@ def test_what_cannot_be_used(kind: str, changes: dict, said: str, tmp_path: Path
 
 
 @settings(max_examples=40, deadline=None)
+@example("polar", (2, 2), -0.5, 0.5, 0.0625, 0.0625, 0.0, (0.0, 0.0))
 @given(
     kind=st.sampled_from(["parallel", "polar"]),
     shape=st.tuples(st.integers(2, 30), st.integers(2, 30)),

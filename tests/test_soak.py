@@ -100,7 +100,8 @@ def test_live_pictures_leave_nothing_behind(qtbot, live, parsers):
     assert last["files"] <= first["files"]
     assert 0 < last["gl_objects"] <= first["gl_objects"]
     assert all(b["painted"] > a["painted"] for a, b in itertools.pairwise(course))
-    assert live.engine.status().state is State.LIVE
+    # On a machine that is busy with something else a picture may be late now and then.
+    qtbot.waitUntil(lambda: live.engine.status().state is State.LIVE, timeout=20_000)
     assert live.engine.status().errors == 0
 
 

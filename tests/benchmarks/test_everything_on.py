@@ -5,6 +5,7 @@ Length by EVERYTHING_ON_SECONDS; figures go to EVERYTHING_ON_JSON if given.
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from PySide6.QtTest import QTest
 
 from ultrasound_console.dsp.arrays import return_freed_arrays
 from ultrasound_console.store import SettingsStore
-from ultrasound_console.ui.app import start_application
+from ultrasound_console.ui.app import SWITCH_INTERVAL_S, start_application
 from ultrasound_console.ui.window import MainWindow
 
 pytestmark = [pytest.mark.gui, pytest.mark.long, needs_display]
@@ -36,7 +37,9 @@ DRAGS = {
 def busy(qtbot):
     """The window with its heart cycle filled, tools drawn, plots and engineers' window open."""
     start_application()
-    return_freed_arrays()  # as the program does
+    # As the program does.
+    return_freed_arrays()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     window = MainWindow(SettingsStore())
     window.resize(1280, 720)
     with qtbot.waitExposed(window):

@@ -65,7 +65,9 @@ def _polar(x_m: NDArray[np.float64], z_m: NDArray[np.float64]) -> ImageGrid | No
     apex_m = starts[0] + share * ways[0]
     angles_rad = np.arctan2(ends[:, 0] - apex_m[0], ends[:, 1] - apex_m[1])
     first_m, last_m = (math.dist(apex_m, place) for place in (starts[0], ends[0]))
-    if angles_rad[0] >= angles_rad[1] or first_m >= last_m:
+    # Downwards and from left to right.
+    is_sector = -0.5 * math.pi < angles_rad[0] < angles_rad[1] < 0.5 * math.pi
+    if not is_sector or first_m >= last_m:
         return None
     (n_depths, n_lines), (left, right) = x_m.shape, angles_rad.tolist()
     apex = float(apex_m[0]), float(apex_m[1])

@@ -45,7 +45,7 @@ FIRST_PICTURE_WITHIN_S = 180.0
 _NAME = "ultrasound-console"
 # Between two kernels a worker needs the interpreter for a moment: it does not wait long for the
 # screen's thread to give it up.
-_SWITCH_INTERVAL_S = 0.5e-3
+SWITCH_INTERVAL_S = 0.5e-3
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def run_console(options: RunOptions) -> int:
         0; 1 when no window can be opened here, or no picture came in time; 2 when the source or the
         model cannot be opened or a file cannot be written; 130 after an interrupt.
     """
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     return_freed_arrays()
     store = SettingsStore()
     store.change(**options.changes)
