@@ -75,6 +75,7 @@ def test_pictures_go_on_with_everything_on(qtbot, busy):
     with qtbot.waitSignal(busy.canvas.painted, timeout=5000):
         pass
     latencies_ms.clear()
+    replaced_before = busy.engine.status().replaced_frames
     qtbot.wait(round(1e3 * SECONDS))
     p50, p95, p99 = np.percentile(latencies_ms, (50, 95, 99))
     status = busy.engine.status()
@@ -84,7 +85,7 @@ def test_pictures_go_on_with_everything_on(qtbot, busy):
         "latency_p50_ms": p50,
         "latency_p95_ms": p95,
         "latency_p99_ms": p99,
-        "replaced_frames": status.replaced_frames,
+        "replaced_frames": status.replaced_frames - replaced_before,
     }
     if told := os.environ.get("EVERYTHING_ON_JSON"):
         Path(told).write_text(json.dumps(figures, indent=2))
