@@ -54,7 +54,8 @@ class Console:
         self.qtbot.keyClick(QApplication.focusWidget() or self.window, key, modifier)
 
     def until(self, condition):
-        self.qtbot.waitUntil(condition, timeout=20_000)
+        # A condition that is empty is not met yet, and no error.
+        self.qtbot.waitUntil(lambda: bool(condition()), timeout=20_000)
 
     def until_unseen(self, condition):
         """Wait while the screen sleeps: workers go on, no event is handled."""

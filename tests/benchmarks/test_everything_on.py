@@ -48,6 +48,7 @@ def busy(qtbot):
     try:
         qtbot.waitUntil(lambda: window.canvas.frame is not None, timeout=240_000)
         qtbot.waitUntil(lambda: window.engine.status().filling is None, timeout=240_000)
+        qtbot.waitUntil(lambda: not window.engine.status().compiling, timeout=240_000)
         window.settings.change("plots", "open")
         for name, places in DRAGS.items():
             window.tools.row.choose(name)

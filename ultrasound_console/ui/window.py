@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
             ),
             self.cine,
             freeze=self.toggle_freeze,
-            put_words=self._show_frame,
+            put_words=partial(self._show_frame, at_once=True),
         )
         self.tools.row.add_widget(self.saving.button)
         self.dicom = DicomSaving(self.engine, self.canvas, lambda: self.cine.slider.played)
@@ -310,6 +310,7 @@ class MainWindow(QMainWindow):
             self._words.start()  # who leafs through the loop gets the pictures first
         elif self.state.status.state is not State.LIVE or stayed_s >= _SLOW_S:
             self._on_poll()  # a picture that stays has its words from its first paint on
+            self._poll.setInterval(_POLL_MS)  # and the next ones no sooner than else
         self.streaming.show(frame)
 
     def _on_notice(self, notice: Notice) -> None:
@@ -362,14 +363,14 @@ class MainWindow(QMainWindow):
         after_s = 0.0 if self.recording.is_recording else self.store.current.display.auto_freeze_s
         self.auto_freeze.watch(after_s, status.state)
 
-    def _show_frame(self) -> None:
+    def _show_frame(self, *, at_once: bool = False) -> None:
         """Everything that tells about the frame on screen in words."""
         frame, now_s = self.canvas.frame, time.perf_counter()
         loop = self.engine.cine.loop()
         is_frozen = self.state.is_frozen
         self.ab.show_frame(frame, frozen=is_frozen)
         self.labels.show_frame(frame)
-        self.tools.show_frame(frame, loop, frozen=is_frozen)
+        self.tools.show_frame(frame, loop, frozen=is_frozen, at_once=at_once)
         self.top.show_figures(frame, self.meter.recent_fps(now_s))
         settings = self.store.current
         self.cine.show_position(frame, loop, settings.processing, settings.display.angle_rad)
@@ -421,7 +422,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End all threads."""
-        self._show_frame()  # words follow ten times a second; a screenshot has both of one frame
+        # Words follow now and then; a screenshot has both of one frame.
+        self._show_frame(at_once=True)
         self.closing.emit()
         self._poll.stop()
         self._words.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
@@ -25,6 +27,9 @@ from .label_files import LabelFiles
 from .line_tools import LineTools
 from .regions import Regions
 from .tool_row import ToolRow
+
+# Figures and courses that run are read no faster, and each of them costs the screen time.
+_LIVE_EVERY_S = 0.18
 
 
 class Toolbox(QObject):
@@ -72,6 +77,7 @@ class Toolbox(QObject):
         say: Callable[..., object],
     ) -> None:
         super().__init__(window)
+        self._followed_s = -math.inf
         self.box = ColourBoxEditor(canvas, lambda: store.current.acquisition, start)
         self.row = ToolRow(canvas, always=[self.box.edges])
         self.plots = PlotArea(canvas)
@@ -107,11 +113,29 @@ class Toolbox(QObject):
             teller.said.connect(self.said)
 
     def show_frame(
-        self, frame: DopplerFrame | None, loop: tuple[LoopFrame, ...], *, frozen: bool
+        self,
+        frame: DopplerFrame | None,
+        loop: tuple[LoopFrame, ...],
+        *,
+        frozen: bool,
+        at_once: bool = False,
     ) -> None:
-        """Follow the frame on screen, and the loop that it is in."""
+        """Follow the frame on screen, and the loop that it is in.
+
+        Parameters
+        ----------
+        frame : DopplerFrame or None
+        loop : tuple of LoopFrame
+        frozen : bool
+        at_once : bool
+            Also where live figures have followed a moment ago.
+        """
         self.box.set_frozen(frozen)
         self.correcting.show(frame, frozen=frozen)
+        now_s = time.perf_counter()
+        if not (frozen or at_once) and now_s < self._followed_s + _LIVE_EVERY_S:
+            return
+        self._followed_s = now_s
         loop = of_one_clock(loop, frame.index if frame is not None and frozen else None)
         self.lines.show_frame(frame, loop, frozen=frozen)
         self.regions.show_frame(frame, loop, frozen=frozen)
