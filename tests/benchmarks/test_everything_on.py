@@ -1,11 +1,13 @@
 """Live pictures with tools in use: how many are painted, and how late.
 
-Length by EVERYTHING_ON_SECONDS; figures go to EVERYTHING_ON_JSON if given.
+Length by EVERYTHING_ON_SECONDS, the source's frame rate by EVERYTHING_ON_RATE_HZ; figures go to
+EVERYTHING_ON_JSON if given.
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ pytestmark = [pytest.mark.gui, pytest.mark.long, needs_display]
 
 SCENE = "simulated:femoral-bifurcation"
 SECONDS = float(os.environ.get("EVERYTHING_ON_SECONDS", "60"))
+# More than the 30 that are asked for: at 30 a single frame that is late is one too few.
+RATE_HZ = float(os.environ.get("EVERYTHING_ON_RATE_HZ", "36"))
 LEFT = Qt.MouseButton.LeftButton
 # From the middle of the first panel, in parts of its size.
 DRAGS = {
@@ -30,6 +34,8 @@ DRAGS = {
     "Profile": (-0.2, 0.15, 0.1, -0.1),
     "M-mode": (0.0, -0.2, 0.05, 0.2),
     "Distance": (-0.2, -0.2, 0.2, -0.15),
+    "Angle": (-0.1, 0.05, 0.1, 0.0),
+    "Gate": (0.02, 0.02, 0.02, 0.03),
 }
 
 
@@ -47,6 +53,8 @@ def busy(qtbot):
     window.open_source(SCENE)
     try:
         qtbot.waitUntil(lambda: window.canvas.frame is not None, timeout=240_000)
+        window.settings.change("frame_rate_hz", RATE_HZ)
+        qtbot.waitUntil(lambda: is_at_rate(window.canvas.frame), timeout=240_000)
         qtbot.waitUntil(lambda: window.engine.status().filling is None, timeout=240_000)
         qtbot.waitUntil(lambda: not window.engine.status().compiling, timeout=240_000)
         window.settings.change("plots", "open")
@@ -70,6 +78,12 @@ def busy(qtbot):
         window.close()
 
 
+def is_at_rate(frame):
+    # A heart cycle is a whole number of frames.
+    interval_s = 0.0 if frame is None else frame.acquisition.frame_interval_s
+    return abs(interval_s * RATE_HZ - 1.0) < 0.04
+
+
 def test_pictures_go_on_with_everything_on(qtbot, busy):
     latencies_ms = []
     busy.canvas.painted.connect(lambda _: latencies_ms.append(busy.meter.last_latencies_ms(1)[-1]))
@@ -77,12 +91,15 @@ def test_pictures_go_on_with_everything_on(qtbot, busy):
         pass
     latencies_ms.clear()
     replaced_before = busy.engine.status().replaced_frames
+    begin_s = time.perf_counter()
     qtbot.wait(round(1e3 * SECONDS))
+    seconds = time.perf_counter() - begin_s
     p50, p95, p99 = np.percentile(latencies_ms, (50, 95, 99))
     status = busy.engine.status()
     figures = {
-        "seconds": SECONDS,
-        "painted_fps": len(latencies_ms) / SECONDS,
+        "seconds": seconds,
+        "source_hz": 1.0 / busy.canvas.frame.acquisition.frame_interval_s,
+        "painted_fps": len(latencies_ms) / seconds,
         "latency_p50_ms": p50,
         "latency_p95_ms": p95,
         "latency_p99_ms": p99,
