@@ -83,6 +83,8 @@ def test_by_command(tmp_path, capsys) -> None:
 class Good:
     """A frame every millisecond."""
 
+    # Longest wait for a frame. Only a source that lets it pass is waited for so long: less there.
+    patience_s = 10.0
     name = "good"
     n_frames: int | None = None
     filling: tuple[int, int] | None = None
@@ -249,6 +251,8 @@ class OneBuffer(Good):
 
 @breaks(promises.OPENS)
 class Silent(Good):
+    patience_s = 0.1
+
     def read(self, timeout_s):
         self.check()
         self.clock.wait(0.0, 0.0 if self.made else timeout_s)
@@ -265,6 +269,8 @@ class Refuses(Good):
 @breaks(promises.ENDS)
 class Deaf(Good):
     """Waits for the whole time that it is given, stopped or not."""
+
+    patience_s = 1.0
 
     def read(self, timeout_s):
         self.check()
@@ -334,6 +340,7 @@ class Picky(Good):
 
 @breaks(promises.THREADS)
 class Leaves(Good):
+    patience_s = 1.0
     done: threading.Event
 
     def start(self) -> None:
@@ -394,7 +401,7 @@ class DarkerThanDark(Beamformed):
 
 @pytest.mark.parametrize("source", [Good, Beamformed])
 def test_good_ones_have_no_findings(source) -> None:
-    report = check_source(source, patience_s=2.0)
+    report = check_source(source, patience_s=source.patience_s)
     assert report.findings == ()
     told = {value for name, value in vars(promises).items() if name.isupper() and name[0] != "_"}
     assert {*report.results} == told - {promises.FORM}
@@ -402,7 +409,7 @@ def test_good_ones_have_no_findings(source) -> None:
 
 @pytest.mark.parametrize(("promise", "source"), BROKEN, ids=[s.__name__ for _, s in BROKEN])
 def test_each_broken_promise_is_found_once(promise, source) -> None:
-    (finding,) = check_source(source, patience_s=1.0).findings
+    (finding,) = check_source(source, patience_s=source.patience_s).findings
     assert finding.startswith(promise + ": ")
     assert finding.isprintable()
     if source is Leaves:

@@ -609,6 +609,22 @@ def test_the_loop_is_processed_again_as_if_it_had_been_acquired_so(monkeypatch):
         rig.engine.close()
 
 
+def test_frames_keep_the_f_number_that_their_samples_were_formed_with(rig):
+    rig.open()
+    rig.next_frame()
+    rig.store.change(f_number=2.5)
+    rig.next_frame()
+    rig.engine.freeze(1)
+    rig.store.change(wall_filter="none")
+    rig.engine.show(0)
+    rig.until(lambda: rig.frames[-1].processing.wall_filter == "none")
+    assert rig.engine.is_as_wanted(rig.frames[-1])
+    rig.engine.rerun_loop()
+    rig.until(lambda: rig.engine.status().rerun_share is None)
+    made = [frame.processing for frame in held_frames(rig)]
+    assert [(each.wall_filter, each.f_number) for each in made] == [("none", 1.2), ("none", 2.5)]
+
+
 def test_the_loop_stays_as_it_was_until_all_is_done(rig, monkeypatch):
     before = frozen_loop(rig)
     gate = Gate(monkeypatch)

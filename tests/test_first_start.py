@@ -66,6 +66,16 @@ def test_a_frame_that_was_frozen_meanwhile_is_de_aliased_as_soon_as_that_can_be(
     assert LATER not in rig.frames[-1].notes
 
 
+def test_frames_of_a_loop_do_not_say_that_it_comes_once_it_is_switched_off(first):
+    rig, _ = first
+    for _ in range(2):
+        assert LATER in rig.next_frame().notes
+    rig.engine.freeze(1)
+    rig.store.change(dealias=False)
+    rig.engine.show(0)
+    rig.until(lambda: rig.frames[-1].index == 0 and LATER not in rig.frames[-1].notes)
+
+
 def test_the_network_is_tried_on_a_frame_without_flow_too(first):
     rig, network = first
     rig.store.change(flow_power_db=40.0)

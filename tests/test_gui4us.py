@@ -358,6 +358,18 @@ def test_what_is_there_once_is_not_made_many_times(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
+def test_a_capture_takes_no_more_memory_than_it_and_its_samples(tmp_path: Path) -> None:
+    frame = recordings.samples().swapaxes(1, 2)[None]
+    path = write_gui4us(tmp_path / "a.pkl", [frame.repeat(20, axis=0) for _ in range(40)])
+    read_recording(path)  # modules are imported by now
+    tracemalloc.start()
+    n_bytes = read_recording(path).samples.nbytes
+    most_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_bytes == 800 * frame.nbytes
+    assert most_bytes < 2.2 * n_bytes
+
+
 def test_nothing_is_unpickled_anywhere() -> None:
     word = "pick" + "le"
     forbidden = (f"{word}.load", f"import {word}\n", f"Un{word}r", f"allow_{word}=True")

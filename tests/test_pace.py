@@ -8,6 +8,7 @@ from display import needs_display
 from fakes import GRID, FakeSource, make_acquisition
 from test_engine import Rig
 
+from ultrasound_console import compute as compute_module
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.pipeline import pace
 from ultrasound_console.pipeline.pace import STEPS, Load, coarseness, on_step
@@ -160,6 +161,44 @@ def test_frames_are_formed_coarser_only_if_the_user_allows_it(
     other.push()
     rig.until(lambda: rig.frames[-1].acquisition.source == "other")
     assert rig.frames[-1].velocity_m_s.shape == GRID.shape
+
+
+def test_a_step_loses_no_frame_that_is_on_its_way(rig, monkeypatch):
+    rig.store.change(dealias=False)
+    rig.open()
+    form, begun, passes = compute_module.form, [], threading.Semaphore(0)
+
+    def held(frame, *rest):
+        begun.append(frame.index)
+        passes.acquire()
+        return form(frame, *rest)
+
+    monkeypatch.setattr(compute_module, "form", held)
+    rig.source.push()
+    rig.until(lambda: begun)
+    rig.source.push()
+    rig.until(lambda: rig.engine._raw.filled)
+    rig.engine._front.grid_step = 1
+    rig.source.push()
+    rig.until(lambda: coarseness(rig.engine.status().acquisition))
+    rig.until(lambda: rig.engine.status().replaced_at[0] == 1)
+    for held_by_now in (0,), (0, 2):
+        passes.release()
+        rig.until(lambda wanted=held_by_now: rig.engine.cine.indices() == wanted)
+    shapes = [rig.engine.cine.frame(index).velocity_m_s.shape for index in (0, 2)]
+    assert shapes == [GRID.shape, (9, 7)]
+
+
+def test_what_was_seen_before_a_pause_decides_nothing_after_it(rig):
+    rig.store.change(keep_frame_rate=True)
+    rig.open()
+    # There has been room for a finer grid for long enough, and the next look is due.
+    rig.engine._load = Load(2, since_s=0.0, n_done=1, roomy_s=0.0)
+    rig.engine.freeze(None)
+    rig.engine.resume()
+    rig.next_frame()
+    rig.until(lambda: rig.engine._load.since_s)
+    assert rig.engine._load.step == 2
 
 
 @pytest.mark.gui

@@ -21,7 +21,7 @@ from .dsp.quantise import Quantised
 from .frames import AcquiredFrame, Acquisition, Correction, DopplerFrame, IqFrame
 from .front_end import JOIN_TIMEOUT_S, READ_TIMEOUT_S, FrontEnd
 from .handover import Latest
-from .network import Network, noted
+from .network import LATER, Network, noted
 from .pipeline.pace import Load
 from .rerun import Rerun
 from .segment import Segmenter
@@ -147,6 +147,7 @@ class Engine:
             slot.clear()
         self.cine.unseal()
         self._pace = Pace()
+        self._load = Load(self._load.step, self._load.patience_s)  # the pause says nothing
         self._front.live.set()
 
     def restart(self) -> None:
@@ -161,8 +162,14 @@ class Engine:
             return
         self._addressed = index
         self._finished.put(frame)
-        if frame.processing != self.store.current.processing:
+        if not self.is_as_wanted(frame):
             self._again.put(index)
+
+    def is_as_wanted(self, frame: DopplerFrame) -> bool:
+        """Whether the settings in force would make the same frame."""
+        wanted = self.store.current.processing.for_samples_of(frame.processing)
+        # One that waits for the de-aliasing says so, which does not hold once that is switched off.
+        return frame.processing == wanted and LATER not in frame.notes
 
     def refresh(self) -> None:
         """Process the picture on screen again after a settings change, unless a new one comes."""
@@ -316,7 +323,6 @@ class Engine:
             self.cancel_rerun()
         self._has_frame = False
         self._pace = Pace(interval_s=acquisition.frame_interval_s)
-        self._raw.clear()
         with self._jobs:
             self._jobs.notify_all()  # to prepare for it before its first frame
         if is_new_source:
@@ -344,14 +350,14 @@ class Engine:
         previous = self._previous
         if previous is not None and previous.acquisition is not formed.iq.acquisition:
             previous = None
-        wanted = self.store.current.processing
+        wanted = self.store.current.processing.for_samples_of(formed.processing)
         processing = self._network.so_far(wanted)
         done = self._compute.doppler(formed, processing, previous, for_cine=True)
         frame, estimates = noted(done.frame, wanted), done.estimates
         self._previous = frame
         with self._front.transmit:
             # What another source made before it was replaced is not shown any more.
-            if frame.acquisition is not self._front.acquisition:
+            if frame.index < self._front.first_index:
                 return
             self._keep_frame_rate(formed, frame)
             if not self.cine.append(estimates.iq, frame, estimates.quantised):
@@ -380,10 +386,10 @@ class Engine:
 
     def _process_again(self, index: int) -> None:
         """Run the frozen frame through the same worker with the settings in force."""
-        iq = self.cine.iq(index)
-        if iq is None:
+        iq, shown = self.cine.iq(index), self.cine.frame(index)
+        if iq is None or shown is None:
             return
-        wanted = self.store.current.processing
+        wanted = self.store.current.processing.for_samples_of(shown.processing)
         processing = self._network.so_far(wanted)
         done = self._compute.again(iq, processing, self.cine.before(index))
         frame = noted(done.frame, wanted)
@@ -411,7 +417,7 @@ class Engine:
         frame = None if shown is None else self.cine.frame(shown)
         if frame is not None:
             self._finished.put(frame)
-            if frame.processing != self.store.current.processing:
+            if not self.is_as_wanted(frame):
                 self._again.put(frame.index)
 
     def _on_gpu_failed(self, text: str) -> None:

@@ -72,6 +72,9 @@ class FrontEnd:
     live : threading.Event
     acquisition : Acquisition or None
         What the source achieves.
+    first_index : int
+        Of what is acquired now, guarded like it; frames before are of another source, or of
+        settings that were changed.
     opening : str
         Name of the source that is being opened; empty when none is.
     tap : callable
@@ -82,7 +85,8 @@ class FrontEnd:
     n_left_out : int
         Frames of the present source that came again or too late.
     n_missed : int
-        Frames that the present source has made, by their numbers, and that never came.
+        Frames that the present source has made, by their numbers, and that were not there when a
+        later one came. One that comes after all is left out, and stays counted here.
     """
 
     def __init__(
@@ -108,7 +112,7 @@ class FrontEnd:
         self._incoming: _Opened | None = None
         self._opener: threading.Thread | None = None
         self._transmitting = self._may_fail = False
-        self._index_base = 0
+        self.first_index = 0
         self._next_index = 0
         self.grid_step = 0
         self.n_left_out = self.n_missed = 0
@@ -167,7 +171,7 @@ class FrontEnd:
         frame = self._read(source, READ_TIMEOUT_S)
         if frame is None:
             return
-        index = self._index_base + frame.index
+        index = self.first_index + frame.index
         if index < self._next_index:
             self._leave_out(frame.index)
             return
@@ -178,7 +182,8 @@ class FrontEnd:
         if self.grid_step and isinstance(frame, ChannelFrame):  # what is beamformed has its grid
             acquisition = on_step(frame.acquisition, self.grid_step)
             frame = dataclasses.replace(frame, acquisition=acquisition)
-        # A recording goes on with another one, or the grid is another.
+        # A recording goes on with another one, or the grid is another: what was read before is
+        # shown all the same.
         if frame.acquisition is not self.acquisition:
             with self.transmit:
                 self.acquisition = frame.acquisition
@@ -256,12 +261,12 @@ class FrontEnd:
             self._source = opened.source
             # The old one may have been started once more.
             self._transmitting = self._may_fail = False
-            self.acquisition = opened.acquisition
+            self._acquire(opened.acquisition)
             self._configured = opened.settings
             self.n_left_out = self.n_missed = 0
             self._forget()
         self._has_opened(opened.name)
-        self._begin(opened.acquisition, is_new_source=True)
+        self._begun(opened.acquisition, is_new_source=True)
         rest = opened.last or self._store.current
         self._store.load(dataclasses.replace(rest, acquisition=opened.settings))
         self.live.set()
@@ -291,10 +296,11 @@ class FrontEnd:
         else:
             self._configured = wanted
         with self.transmit:
-            self.acquisition = acquisition
-        self._begin(acquisition, is_new_source=False)
+            self._acquire(acquisition)
+        self._begun(acquisition, is_new_source=False)
 
-    def _begin(self, acquisition: Acquisition, *, is_new_source: bool) -> None:
-        """Go on numbering frames from here."""
-        self._index_base = self._next_index
-        self._begun(acquisition, is_new_source=is_new_source)
+    def _acquire(self, acquisition: Acquisition) -> None:
+        """Go on numbering frames from here, and leave those of before."""
+        self.acquisition = acquisition
+        self.first_index = self._next_index
+        self._raw.clear()

@@ -52,11 +52,13 @@ class Rerun:
     def step(self, compute: Compute) -> None:
         """Process the next frame, if one is left and the ring still holds it."""
         iq = self.next_iq
-        if iq is not None:
+        held = self._cine.frame(iq.index) if iq is not None else None
+        if iq is not None and held is not None:
             before = self._finished[-1] if self._finished else None
             if before is not None and before.acquisition is not iq.acquisition:
                 before = None
-            self._finished.append(compute.again(iq, self.processing, before).frame)
+            processing = self.processing.for_samples_of(held.processing)
+            self._finished.append(compute.again(iq, processing, before).frame)
         if self._waiting:
             self._waiting.popleft()
 

@@ -66,7 +66,7 @@ class EngineStatus:
     left_out : int
         Frames of the present source that came again or too late.
     missed : int
-        Frames that the present source has made and that never came.
+        Frames that the present source has made and that were not there when a later one came.
     errors : int
         Faults and refused requests since the start.
     device : str

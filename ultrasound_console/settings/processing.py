@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..declared import Choice, Group, Range, Switch, setting
 
@@ -154,6 +154,10 @@ class ProcessingSettings(Group):
             "Off: frames are left out and counted.",
         ),
     )
+
+    def for_samples_of(self, made: ProcessingSettings) -> ProcessingSettings:
+        """Return these settings with what samples keep that others have formed: the f-number."""
+        return self if self.f_number == made.f_number else replace(self, f_number=made.f_number)
 
     @property
     def asks_network(self) -> bool:

@@ -69,15 +69,17 @@ def read_gui4us(path: Path, prf_hz: float | None = None) -> Recording:
     rate_hz, sent_s = _pulse_times(fields, transmits, chosen, (n_frames, n_repeats), prf_hz)
     channels = values.reshape(-1, *values.shape[3:])
     channels = channels[:, int(transmits.first_channel[first]) :]
-    samples = _of_all_elements(pickled.file, field, channels, transmits.receives[first])
+    file = pickled.file
+    del pickled, fields  # with the whole capture: samples are in memory twice, not three times
+    samples = _of_all_elements(file, field, channels, transmits.receives[first])
     center_hz = float(transmits.frequency_hz[first])
     notes = transmits_note(wave, len(chosen), len(waves))
     if n_frames > 1:
         notes += (_ONE_EACH if n_repeats * len(chosen) == 1 else _NO_TIMES,)
     return Recording(
-        name=pickled.file,
+        name=file,
         probe=dataclasses.replace(transmits.probe, center_frequency_hz=center_hz),
-        samples=checked_samples(pickled.file, field, samples),
+        samples=checked_samples(file, field, samples),
         sampling_frequency_hz=sampling_hz,
         center_frequency_hz=center_hz,
         demodulation_frequency_hz=0.0,

@@ -94,8 +94,20 @@ class Pickled:
         is_list = "*" in path.split("/")
         selection = choose((len(parts), *parts[0].shape) if is_list else parts[0].shape)
         with library_call(self.file, path):
-            whole = np.stack(parts) if is_list else parts[0]
-            return np.asarray(whole[selection])
+            return _stacked(parts, selection) if is_list else np.asarray(parts[0][selection])
+
+
+def _stacked(parts: list[NDArray[Any]], selection: tuple[Any, ...]) -> NDArray[Any]:
+    """Copy what is chosen of the stack of these arrays; the stack itself may take gigabytes."""
+    items, inner = (selection or (slice(None),))[0], selection[1:]
+    if isinstance(items, int):
+        return np.asarray(parts[items][inner])
+    chosen = parts[items]
+    first = chosen[0][inner]
+    stacked = np.empty((len(chosen), *first.shape), first.dtype)
+    for n, part in enumerate(chosen):
+        stacked[n] = part[inner]
+    return stacked
 
 
 def numbers(value: Any) -> NDArray[Any] | None:

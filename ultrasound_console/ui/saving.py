@@ -257,7 +257,7 @@ class Saving(QObject):
 
     def _is_ready(self, frame: DopplerFrame, wanted: int) -> bool:
         """Whether a frame is on screen as the settings in force make it."""
-        return frame.index == wanted and frame.processing == self._engine.store.current.processing
+        return frame.index == wanted and self._engine.is_as_wanted(frame)
 
     def _tell(self) -> None:
         if self._clip is not None:
