@@ -1,11 +1,15 @@
 """What is said of kernels while they are compiled."""
 
+import gc
+import importlib
+
 import numba
 import numpy as np
 import pytest
 from numba.core import errors
 
-from ultrasound_console.dsp.compilation import Compilation
+from ultrasound_console.dsp import compilation as compilation_module
+from ultrasound_console.dsp.compilation import DEALIASING, Compilation
 
 
 @pytest.fixture
@@ -78,3 +82,68 @@ def test_nothing_is_heard_after_the_end():
 
     some(1)
     assert listening.n_compiled == 0
+
+
+@pytest.mark.parametrize("lacks", [None, DEALIASING[0], DEALIASING[-1]])
+def test_a_start_is_a_first_one_until_the_last_kernel_is_kept(compilation, monkeypatch, lacks):
+    monkeypatch.setattr(compilation_module, "is_kept", lambda kernel: kernel is not lacks)
+    assert compilation.is_first_start == (lacks is not None)
+
+
+def test_what_is_kept_is_seen_in_the_cache(monkeypatch, tmp_path):
+    source = tmp_path / "two_kernels.py"
+    source.write_text(
+        "from numba import njit\n\n"
+        "@njit(cache=True)\ndef made(x):\n    return x + 1\n\n"
+        "@njit(cache=True)\ndef made_later(x):\n    return x - 1\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    kernels = importlib.import_module("two_kernels")
+    assert not compilation_module.is_kept(kernels.made)
+    kernels.made(1)
+    assert compilation_module.is_kept(kernels.made)
+    assert not compilation_module.is_kept(kernels.made_later)
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_no_garbage_is_looked_for_meanwhile_and_all_is_as_before_at_the_end(compilation, collects):
+    del compilation
+
+    @numba.njit
+    def wrong(x):
+        return x + "text"
+
+    heard = []
+
+    class Spy(numba.core.event.Listener):
+        def on_start(self, event):
+            heard.append(gc.isenabled())
+
+        def on_end(self, event):
+            pass
+
+    try:
+        if not collects:
+            gc.disable()
+        with (
+            numba.core.event.install_listener("numba:compile", Spy()),
+            pytest.raises(errors.TypingError),
+        ):
+            wrong(np.ones(1))
+        assert not any(heard)
+        assert heard
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
+
+
+def test_garbage_is_looked_for_again_where_it_ends_within_a_compilation():
+    @numba.njit
+    def some(x):
+        return x
+
+    listening = Compilation()
+    with numba.core.event.trigger_event("numba:compile", data={"dispatcher": some}):
+        assert not gc.isenabled()
+        listening.stop()
+        assert gc.isenabled()

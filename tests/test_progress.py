@@ -85,7 +85,7 @@ def test_before_the_first_picture_it_is_said_above(console):
 @pytest.mark.parametrize(
     ("going_on", "words"),
     [
-        ({"loads_network": True}, "network"),
+        ({"loads_network": True, "n_compiled": 2}, "First start: preparing the network"),
         ({"compiling": "merge", "n_compiled": 3}, "kernel 4 (merge)"),
         ({"opening": "simulated:stenosis"}, "simulated:stenosis"),
         ({"filling": (1, 9)}, "1 of 9"),

@@ -75,7 +75,9 @@ def _positive(power: NDArray[Any], stride: int) -> NDArray[Any]:
     kernel = fast_path("positive_samples", power)
     if kernel is not None:
         kept: NDArray[Any] = aligned_empty((-(-power.size // stride),))
-        return kept[: kernel(power, stride, kept)]
+        given = power.view()
+        given.flags.writeable = False  # or it is compiled for both kinds
+        return kept[: kernel(given, stride, kept)]
     sample = power.ravel()[::stride]
     return np.asarray(sample[sample > 0.0])
 

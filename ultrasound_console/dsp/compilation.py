@@ -1,13 +1,63 @@
-"""Which kernel is being compiled: a machine makes its own at the first start, and keeps them."""
+"""Kernels that are being compiled, or still have to be: a machine makes its own and keeps them."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 from numba.core import event
 
-from . import kernels_network
+from . import (
+    kernels_agreement,
+    kernels_beamform,
+    kernels_compound,
+    kernels_evidence,
+    kernels_folds,
+    kernels_network,
+    kernels_numba,
+    kernels_picture,
+    kernels_regions,
+    kernels_summary,
+    kernels_unwrap,
+)
+
+PICTURE: tuple[Any, ...] = (
+    kernels_beamform.aperture_runs,
+    kernels_beamform.delay_and_sum,
+    kernels_compound.compound_lines,
+    kernels_numba.autocorrelate,
+    kernels_numba.smooth,
+    kernels_numba.maps,
+    kernels_numba.quantise,
+    kernels_picture.positive_samples,
+    kernels_picture.mark_status,
+    kernels_summary.summarise,
+)
+"""Kernels that a picture of channel samples takes, behind the demodulation."""
+DEALIASING: tuple[Any, ...] = (
+    kernels_network.network_planes,
+    kernels_network.network_evidence,
+    kernels_network.posterior,
+    kernels_folds.filtered_columns,
+    kernels_folds.correlate,
+    kernels_folds.smoothed_cells,
+    kernels_folds.add_best_candidates,
+    kernels_numba.mean_power,
+    kernels_regions.label,
+    kernels_regions.border_length,
+    kernels_regions.borders,
+    kernels_regions.sizes,
+    kernels_regions.merge,
+    kernels_unwrap.number_roots,
+    kernels_evidence.posterior_costs,
+    kernels_unwrap.pool,
+    kernels_unwrap.propagate,
+    kernels_unwrap.settle,
+    kernels_agreement.vote,
+    kernels_agreement.decide,
+)
+"""Kernels that the de-aliasing takes beyond those, with the settings of a first start."""
 
 
 class Compilation(event.Listener):  # type: ignore[misc]
@@ -24,6 +74,7 @@ class Compilation(event.Listener):  # type: ignore[misc]
         # A kernel compiles those that it calls while it waits. Numba compiles in one thread at a
         # time, whichever asks.
         self._waiting: list[str] = []
+        self._collects = False
         event.register("numba:compile", self)
 
     @property
@@ -34,15 +85,21 @@ class Compilation(event.Listener):  # type: ignore[misc]
 
     @property
     def is_first_start(self) -> bool:
-        """Whether kernels have had to be made, or one of the last ones that are needed is not."""
-        return self.n_compiled > 0 or bool(self._waiting) or not _is_kept(kernels_network.posterior)
+        """Whether kernels have had to be made, or one of the de-aliasing still has to be."""
+        return self.n_compiled > 0 or bool(self._waiting) or not all(map(is_kept, DEALIASING))
 
     def stop(self) -> None:
         """Listen no longer."""
         event.unregister("numba:compile", self)
+        self._collect()
 
     def on_start(self, event: event.Event) -> None:
         """Take note of a compilation that begins."""
+        if not self._waiting:
+            # Numba makes very many objects: to look for garbage among them again and again takes
+            # a tenth of the time.
+            self._collects = gc.isenabled()
+            gc.disable()
         self._waiting.append(event.data["dispatcher"].py_func.__name__)
 
     def on_end(self, event: event.Event) -> None:
@@ -50,10 +107,18 @@ class Compilation(event.Listener):  # type: ignore[misc]
         if not self._waiting:  # it began before this one listened
             return
         self._waiting.pop()
-        self.n_compiled += not self._waiting
+        if not self._waiting:
+            self.n_compiled += 1
+            self._collect()
+
+    def _collect(self) -> None:
+        """Look for garbage again if it was done before."""
+        if self._collects:
+            gc.enable()
+        self._collects = False
 
 
-def _is_kept(kernel: Any) -> bool:
+def is_kept(kernel: Any) -> bool:
     """Whether a kernel has been compiled before, for whichever arrays."""
     name = f"*.{kernel.py_func.__name__}-*.nbi"
     return any(Path(kernel.stats.cache_path).glob(name))

@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage, generate_uid
 
 from .. import BANNER, __version__
 from ..frames import Acquisition, DopplerFrame, Status
 from .dicom_page import BOTH, COLOUR_FLOW, CORRECTED, RAW, Look, PageMaker, Region
 from .whole_file import whole_file
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+    from pydicom.uid import UID
 
 SUFFIX = ".dcm"
 MOST_BYTES = 1 << 30
@@ -182,6 +185,9 @@ def _described(
     acquisition: Acquisition, frames: Sequence[DopplerFrame], look: Look, maker: PageMaker
 ) -> Dataset:
     """Everything but the pixels and the patient."""
+    from pydicom.dataset import Dataset, FileMetaDataset  # takes long to import
+    from pydicom.uid import ExplicitVRLittleEndian, UltrasoundMultiFrameImageStorage
+
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -220,6 +226,8 @@ def _described(
 def _region(
     region: Region, pixel_m: float, acquisition: Acquisition, look: Look, frequency_khz: int
 ) -> Dataset:
+    from pydicom.dataset import Dataset
+
     made = Dataset()
     made.RegionSpatialFormat = _FLAT
     made.RegionDataType = region.data_type
@@ -349,6 +357,8 @@ def _is_day(text: str) -> bool:
 
 def _new_uid() -> UID:
     """Make a UID of a random UUID, under 2.25."""
+    from pydicom.uid import generate_uid
+
     return generate_uid(prefix=None)
 
 

@@ -28,6 +28,7 @@ from ..presets import Memory
 from ..recent import Recent
 from ..segment import Segmenter
 from ..store import SettingsStore
+from .ahead import CompilingAhead
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -105,26 +106,33 @@ def run_console(options: RunOptions) -> int:
     store = SettingsStore()
     store.change(**options.changes)
     store.commit()
-    load_segmenter: Callable[[], Segmenter] = Segmenter
+    own: Segmenter | None = None
     if options.model is not None:
         try:
             own = Segmenter(options.model)
         except AssetError as error:
             return _complain(str(error), BAD_INPUT)
-        load_segmenter = lambda: own  # noqa: E731
-    try:
-        application = start_application()
-        folder = None if options.fresh else config_folder()
-        window = _window(application, store, load_segmenter, folder)
-    except CannotStartError as error:
-        return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
-    if options.stream is not None:
+    with CompilingAhead() as ahead:
+
+        def load_segmenter() -> Segmenter:
+            # What de-aliases with it would else be compiled twice.
+            ahead.wait()
+            return own or Segmenter()
+
         try:
-            window.streaming.start(options.stream)
-        except StreamError as error:
-            window.close()
-            return _complain(str(error), BAD_INPUT)
-    return _Run(options, window).until_closed(application)
+            application = start_application()
+            folder = None if options.fresh else config_folder()
+            window = _window(application, store, load_segmenter, folder)
+        except CannotStartError as error:
+            return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
+        window.closing.connect(ahead.end)  # before threads end that may wait for it
+        if options.stream is not None:
+            try:
+                window.streaming.start(options.stream)
+            except StreamError as error:
+                window.close()
+                return _complain(str(error), BAD_INPUT)
+        return _Run(options, window).until_closed(application)
 
 
 class _Run:

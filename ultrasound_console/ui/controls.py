@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
@@ -142,9 +144,9 @@ class Control(QWidget):
 
     def minimum_text_px(self) -> int:
         """Width that label and value need, whatever the value."""
-        metrics = QFontMetrics(theme.font())
-        widest = max(metrics.horizontalAdvance(self.steps.text(v)) for v in self.steps.values)
-        return metrics.horizontalAdvance(self._spec.label) + widest + 3 * _PAD_PX
+        font = theme.font()
+        label_px = QFontMetrics(font).horizontalAdvance(self._spec.label)
+        return label_px + _widest_px(self.steps, font.key()) + 3 * _PAD_PX
 
     def sizeHint(self) -> QSize:
         """Room for label and value."""
@@ -392,6 +394,14 @@ class SwitchControl(Control):
             painter.setBrush(QColor(theme.ACCENT_FILL if self.isEnabled() else theme.LINE))
             painter.drawRoundedRect(frame, 4, 4)
         self._paint_edge(painter, frame)
+
+
+@lru_cache(maxsize=256)
+def _widest_px(steps: Steps, font_key: str) -> int:
+    """Width of the widest value in a font of the console; layouts ask many times."""
+    del font_key
+    metrics = QFontMetrics(theme.font())
+    return max(metrics.horizontalAdvance(steps.text(value)) for value in steps.values)
 
 
 def make_control(name: str, value: Value, default: Value) -> Control:

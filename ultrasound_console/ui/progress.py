@@ -79,7 +79,11 @@ def _going_on(status: EngineStatus) -> dict[str, str]:
         name = status.opening if of_program else Path(status.opening).name
         texts[_OPENING] = f"Opening {_plain(name)}: {{seconds:.0f}} s"
     if status.loads_network:
-        texts[_NETWORK] = "Loading the network that finds the folds"
+        texts[_NETWORK] = (
+            "First start: preparing the network that finds the folds"
+            if status.n_compiled
+            else "Loading the network that finds the folds"
+        )
     if status.filling is not None:
         made, wanted = status.filling
         texts[_FILLING] = f"Making the heart cycle: {made} of {wanted} frames"
