@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from display import needs_display
 from mouse import wheel
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from ultrasound_console.frames import IqFrame
 from ultrasound_console.render.painter import CORRECTED
 from ultrasound_console.ui.labels import Caption
+from ultrasound_console.ui.tools.beside import room_beside
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]
@@ -542,6 +543,14 @@ def test_keys_alone_measure_the_vessel(held):
     assert held.window.tools.regions.tool.regions == ()
 
 
+def test_words_go_to_the_other_side_of_a_picture_where_their_own_is_full():
+    picture, full = QRect(10, 20, 300, 100), QRect(150, 0, 160, 200)
+    room = room_beside(QSize(100, 20), QRect(250, 60, 20, 20), picture, [full])
+    assert room.size() == QSize(100, 20)
+    assert picture.contains(room)
+    assert not room.intersects(full)
+
+
 def test_words_of_tools_at_one_place_do_not_cover_each_other(held):
     canvas = held.window.canvas
     place = canvas.panels.index(CORRECTED)
@@ -563,3 +572,9 @@ def test_words_of_tools_at_one_place_do_not_cover_each_other(held):
         return len(words) > 4 and not shared
 
     held.until(are_apart)
+    # Also with more of them, and plots below.
+    for key in (Qt.Key.Key_W, Qt.Key.Key_R):
+        held.key(key)
+        held.key(Qt.Key.Key_Insert)
+    held.key(Qt.Key.Key_T)
+    held.until(lambda: canvas.height() < 400 and are_apart())

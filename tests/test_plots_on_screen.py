@@ -132,6 +132,23 @@ def test_curves_gaps_levels_and_the_mark_are_where_their_values_are(plot):
     assert "flow" not in plot.legend.text()
 
 
+def test_the_legend_has_no_name_by_half(plot):
+    names = "raw max", "raw mean", "de-aliased max", "de-aliased mean"
+    drawing = Drawing([Curve(name, TIME_S, TIME_S, "#3dccb3") for name in names])
+    n_told = []
+    for width_px in (700, 300, 200, 60):
+        plot.resize(width_px, 200)
+        shown(plot, drawing)
+        assert plot.legend.sizeHint().width() <= plot.legend.width()
+        assert all(name in plot.legend.toolTip() for name in names)
+        n_told.append(sum(name in plot.legend.text() for name in names))
+    assert n_told[0] == len(names) > n_told[1] > n_told[-1] == 0
+    plot.set_title("A title that is longer than its plot is wide")
+    shown(plot, drawing)
+    assert plot.legend.sizeHint().width() <= plot.legend.width()
+    assert "\N{HORIZONTAL ELLIPSIS}" in plot.legend.text()
+
+
 def test_a_raster_lies_behind_with_its_first_row_low(plot):
     rgb_rows = np.zeros((4, 2, 3), np.uint8)
     rgb_rows[0] = (200, 0, 0)

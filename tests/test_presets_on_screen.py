@@ -445,6 +445,42 @@ def test_a_source_comes_back_as_it_was_left(remembering):
     assert at.engine.store.current.acquisition.prf_hz == 3000.0
 
 
+def test_colour_goes_first_where_grey_is_made_of_its_pulses(remembering):
+    at = remembering
+    at.flow.sources["grey of colour"] = KnownFlow("grey of colour", bmode_angles_rad=())
+    priority, of_colour = at.control("write_priority"), "grey of colour"
+    usual = Settings().display.write_priority
+
+    def in_force():
+        assert priority.value == at.window.canvas.display.write_priority
+        return at.engine.store.current.display.write_priority
+
+    open_live(at)
+    assert (in_force(), priority.default) == (usual, usual)
+    open_live(at, of_colour)
+    assert in_force() == priority.default > usual
+    first = in_force()
+    # No step of undo; and back where grey has pulses of its own.
+    at.key(Qt.Key.Key_Z, CTRL)
+    assert in_force() == first
+    open_live(at, "other")
+    assert (in_force(), priority.default) == (usual, usual)
+    # What the user has chosen stays, here and when a source comes back.
+    at.drag(priority, 0.3)
+    chosen = in_force()
+    at.flow.sources["second"] = KnownFlow("second", bmode_angles_rad=())
+    open_live(at, "second")
+    assert in_force() == chosen
+    at.qtbot.mouseDClick(priority, LEFT, pos=QPoint(20, 10))
+    assert in_force() == first
+    # Also where it is what the source before started with.
+    at.window.settings.apply({"write_priority": usual})
+    at.flow.sources["third"] = KnownFlow("third")
+    open_live(at, "third")
+    open_live(at, "second")
+    assert (in_force(), priority.default) == (usual, first)
+
+
 def test_settings_are_written_a_moment_after_the_last_change_and_at_the_end(remembering, memory):
     at = remembering
     open_live(at)

@@ -8,7 +8,7 @@ from display import needs_display
 from known_flow import KnownFlow
 from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QApplication, QDoubleSpinBox, QFileDialog, QInputDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QLineEdit
 
 from ultrasound_console import front_end as front_end_module
 from ultrasound_console.assets import scene_picture
@@ -16,6 +16,7 @@ from ultrasound_console.recent import Recent
 from ultrasound_console.simulation import SCENES
 from ultrasound_console.sources import NoPrfError
 from ultrasound_console.ui import gallery
+from ultrasound_console.ui.asking import typed_prf_hz
 
 pytest_plugins = ["console_for_tests"]
 pytestmark = [pytest.mark.gui, needs_display]
@@ -223,14 +224,36 @@ def test_a_recording_without_a_prf_asks_for_it_and_opens(start, tmp_path):
     start.key(Qt.Key.Key_Return)
     dialog = start.window.findChild(QInputDialog)
     start.until(dialog.isVisible)
-    number = dialog.findChild(QDoubleSpinBox)
-    number.selectAll()
-    start.qtbot.keyClicks(number, "2500")
-    start.qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    # Nothing is proposed, so that Return alone opens nothing.
+    number = dialog.findChild(QLineEdit)
+    start.qtbot.keyClick(number, Qt.Key.Key_Return)
+    assert number.text() == ""
+    assert dialog.isVisible()
+    start.qtbot.keyClicks(number, "2.5 kHz")
+    start.qtbot.keyClick(number, Qt.Key.Key_Return)
     start.until(lambda: shown(start) == str(tmp_path / "disc.mat"))
     assert asked == [None, 2500.0]
     start.window.message.say("something else", is_error=True)
     assert not way_out.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("text", "prf_hz"),
+    [
+        ("2500", 2500.0),
+        (" 2500 Hz ", 2500.0),
+        ("2,5kHz", 2500.0),
+        ("", None),
+        ("0", None),
+        ("-3000", None),
+        ("1e3", None),
+        ("2 MHz", None),
+        ("2000000", None),
+        ("nan", None),
+    ],
+)
+def test_a_typed_prf_is_a_number_of_hertz_or_nothing(text, prf_hz):
+    assert typed_prf_hz(text) == prf_hz
 
 
 def test_the_sheet_and_the_file_dialog_open_over_the_page_by_keys(start, monkeypatch, tmp_path):

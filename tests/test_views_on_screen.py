@@ -129,6 +129,21 @@ def test_words_beside_a_low_picture_never_run_into_each_other(held):
         assert not any(rect.intersects(other) for other in rects[:i])
 
 
+def test_no_words_lie_over_the_edge_of_a_picture(held):
+    labels, canvas = held.window.labels, held.window.canvas
+    assert any(caption.full_text for caption in labels.truths)
+    captions = (*labels.badges, *labels.truths, *labels.readouts, labels.unsure)
+
+    def lie_clear():
+        end_px = canvas.pixel(0, 0.0, canvas.view.extent_m[3])[1]
+        shown = [caption.geometry() for caption in captions if caption.isVisible()]
+        return shown and not any(rect.top() < end_px - 1 < rect.bottom() for rect in shown)
+
+    for height_px in range(760, 600, -16):
+        held.window.resize(1280, height_px)
+        held.until(lambda height_px=height_px: held.window.height() == height_px and lie_clear())
+
+
 def test_holding_c_shows_the_raw_velocity_in_place(held):
     labels, raw, corrected = held.window.labels, inner(held, 0), inner(held, 2)
     assert not alike(raw, corrected)

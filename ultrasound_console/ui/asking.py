@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QInputDialog, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QInputDialog, QLineEdit, QWidget
 
 from ..sources.fields import PRF
 
 GIVE_PRF = "Give the PRF \N{HORIZONTAL ELLIPSIS}"
-_PROPOSED_HZ = 3000.0
+_EXAMPLE = "in Hz, or with the unit: 4.5 kHz"
+_WIDE_PX = 260
+_TYPED = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz)?\s*", re.ASCII | re.IGNORECASE)
 
 
 class Opening(Protocol):
@@ -24,16 +27,38 @@ class Opening(Protocol):
 def ask_prf(over: QWidget, name: str, open_source: Opening) -> None:
     """Ask for the PRF of a recording that does not say it, and open it with that.
 
-    The dialog is open when this returns.
+    None is proposed: who only pressed Return would have velocities that are a guess. The dialog is
+    open when this returns.
     """
+
+    def take(text: str) -> None:
+        prf_hz = typed_prf_hz(text)
+        if prf_hz is not None:
+            open_source(name, prf_hz=prf_hz)
+
     dialog = QInputDialog(over)
     dialog.setWindowTitle("PRF of the recording")
-    dialog.setLabelText(f"{Path(name).name} was taken with a PRF of (Hz)")
-    dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
-    dialog.setDoubleRange(PRF.low, PRF.high)
-    dialog.setDoubleDecimals(1)
-    dialog.setDoubleValue(_PROPOSED_HZ)
+    dialog.setLabelText(f"{Path(name).name} was taken with a PRF of")
+    dialog.setInputMode(QInputDialog.InputMode.TextInput)
     dialog.setOkButtonText("Open")
-    dialog.doubleValueSelected.connect(lambda prf_hz: open_source(name, prf_hz=prf_hz))
+    buttons, line = dialog.findChild(QDialogButtonBox), dialog.findChild(QLineEdit)
+    assert isinstance(buttons, QDialogButtonBox)
+    assert isinstance(line, QLineEdit)
+    line.setPlaceholderText(_EXAMPLE)
+    line.setMinimumWidth(_WIDE_PX)
+    button = buttons.button(QDialogButtonBox.StandardButton.Ok)
+    button.setEnabled(False)
+    dialog.textValueChanged.connect(lambda text: button.setEnabled(typed_prf_hz(text) is not None))
+    dialog.textValueSelected.connect(take)
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     dialog.open()
+
+
+def typed_prf_hz(text: str) -> float | None:
+    """PRF as a person types it, in Hz unless kHz stands behind; None for what is no PRF."""
+    found = _TYPED.fullmatch(text)
+    if found is None:
+        return None
+    number, unit = found.groups()
+    prf_hz = float(number.replace(",", ".")) * (1e3 if (unit or "").casefold() == "khz" else 1.0)
+    return prf_hz if PRF.low <= prf_hz <= PRF.high else None

@@ -40,7 +40,7 @@ EVERYDAY = (
     "bmode_gain_db",
 )
 """Always in sight; the strip adds as many of the others as there is room for."""
-_STRIP_ORDER = ("Colour", "De-alias", "B-mode", "Acquire", "Simulate", "System")
+_STRIP_ORDER = ("Colour", "B-mode", "De-alias", "Acquire", "Simulate", "System")
 
 HEART = ("heart_rate_hz", "peak_speed_m_s", "waveform")
 GROUPS = {
@@ -245,10 +245,10 @@ class ControlPanel(QWidget):
         self._is_recording = bool(acquisition.prf_choices_hz)
         self._lock()
 
-    def set_resets(self, settings: AcquisitionSettings) -> None:
-        """Let acquisition controls reset to what the source starts with."""
-        for name, _ in specs(AcquisitionSettings):
-            self.controls[name].default = getattr(settings, name)
+    def set_resets(self, start: Settings) -> None:
+        """Let controls reset to what the source starts with."""
+        for name, control in self.controls.items():
+            control.default = start.get(name)
 
     def set_frozen(self, frozen: bool) -> None:
         """Lock what a frozen picture cannot follow."""
@@ -324,8 +324,15 @@ class ControlPanel(QWidget):
         inside = QWidget()
         inside.setObjectName("controls")
         rest_grid = _grid(inside, self._n_columns)
-        _fill(rest_grid, [self.controls[name] for name in names[n_shown:]], left=0)
-        n_rest_rows = math.ceil(max(0, len(names) - n_shown) / self._n_columns)
+        shown = {"prf_hz", *names[:n_shown]}
+        cells: list[QWidget] = []
+        for title in _STRIP_ORDER:
+            others = [self.controls[name] for name in GROUPS[title] if name not in shown]
+            if others and len(cells) % self._n_columns == self._n_columns - 1:
+                cells.append(QWidget())  # no heading at the end of a line
+            cells += [_heading(title), *others] if others else []
+        _fill(rest_grid, cells, left=0)
+        n_rest_rows = math.ceil(len(cells) / self._n_columns)
         rest_grid.addWidget(self._tgc_fold(self._n_columns), n_rest_rows, 0, 1, self._n_columns)
         self._rest = _scrolled(inside)
         # In a small window the rest gives way, not the pictures.
@@ -382,6 +389,16 @@ class ControlPanel(QWidget):
     def _show_rest(self, shown: bool) -> None:
         self._rest.setVisible(shown)
         self.more.setText("Fewer" if shown else "More")
+
+
+def _heading(title: str) -> QLabel:
+    """Name the group of the controls that follow."""
+    label = QLabel(title.upper())
+    label.setFont(theme.font(theme.SMALL_PX, bold=True))
+    label.setStyleSheet(f"color: {theme.QUIET};")
+    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    label.setContentsMargins(0, 0, 6, 0)
+    return label
 
 
 def _scrolled(inside: QWidget) -> QScrollArea:

@@ -8,11 +8,14 @@ from PySide6.QtCore import QObject, Signal
 
 from ..declared import Value
 from ..engine import Engine
+from ..frames import Acquisition
 from ..render.canvas import PanelCanvas
-from ..settings import SPECS, AcquisitionSettings, Settings
+from ..settings import SPECS, AcquisitionSettings, DisplaySettings, Settings
 from ..settings.display import COLOUR_MAPS, ONLY_DEALIASED, ONLY_FOLDS, ONLY_RAW
 from ..status import State
 from .control_panel import FORMED_WHEN_ACQUIRED, ControlPanel
+
+_COLOUR_FIRST = 0.86
 
 
 class SettingsInForce(QObject):
@@ -46,11 +49,24 @@ class SettingsInForce(QObject):
         self._engine, self._canvas, self._controls = engine, canvas, controls
         self._store = engine.store
         self.start = AcquisitionSettings()
+        self._clean = Settings()
 
-    def begin(self, start: AcquisitionSettings) -> None:
-        """Another source has been opened, which starts with these."""
-        self.start = start
-        self._controls.set_resets(start)
+    def begin(self, start: AcquisitionSettings, *, is_known: bool) -> None:
+        """Another source has been opened.
+
+        Parameters
+        ----------
+        start : AcquisitionSettings
+            What it starts with.
+        is_known : bool
+            Whether it is shown as it was left.
+        """
+        before = self._clean.display.write_priority
+        after = start_priority(self._engine.status().acquisition)
+        self.start, self._clean = start, Settings(acquisition=start).replace(write_priority=after)
+        if not is_known and self._store.current.display.write_priority == before:
+            self._store.correct(write_priority=after)
+        self._controls.set_resets(self._clean)
         self._canvas.set_display(self._store.current.display)
 
     def show(self) -> None:
@@ -86,8 +102,7 @@ class SettingsInForce(QObject):
 
     def start_clean(self) -> None:
         """Put in force what the source starts with where nothing has been set."""
-        clean = Settings(acquisition=self.start)
-        self.apply({name: clean.get(name) for name in SPECS})
+        self.apply({name: self._clean.get(name) for name in SPECS})
 
     def show_one_panel(self) -> None:
         """Show the de-aliased panel alone; then the conventional one, then the segmentation."""
@@ -125,3 +140,14 @@ class SettingsInForce(QObject):
         if after.processing != before.processing:
             self._engine.refresh()
         self.told.emit(after)
+
+
+def start_priority(acquisition: Acquisition | None) -> float:
+    """Grey level up to which a source starts with colour.
+
+    A grey picture with pulses of its own tells tissue from flow. One that is made of the colour
+    pulses shows the very echoes that colour measures: colour goes first there, bright or not.
+    """
+    if acquisition is None or acquisition.bmode_angles_rad:
+        return DisplaySettings().write_priority
+    return _COLOUR_FIRST

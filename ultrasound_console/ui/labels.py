@@ -5,7 +5,7 @@ Each is painted anew when its text or place changes, and then costs the canvas n
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import chain, pairwise
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen
@@ -38,6 +38,7 @@ _PAD_PX = 5
 _TICK_GAP_PX = 5
 _CLOSEST_PX = 12
 _SWATCH_PX = 12
+_KEY_GAP_PX = 3
 _BUTTON_PX = 76
 _OWN_SHARE = 0.53
 _STACK_PX = 128
@@ -82,12 +83,13 @@ class Caption(Drawn):
             self.full_text = text
             self._fit()
 
-    def place(self, x_px: int, y_px: int, room_px: int) -> None:
-        """Move the left upper corner here; at most that wide."""
+    def place(self, x_px: int, y_px: int, room_px: int, n_lines: int | None = None) -> None:
+        """Move the left upper corner here; at most that wide, and of that many lines."""
         if (x_px, y_px) != (self.x(), self.y()):
             self.move(x_px, y_px)
-        if room_px != self._room_px:
-            self._room_px = room_px
+        room = room_px, n_lines or self._n_lines
+        if room != (self._room_px, self._n_lines):
+            self._room_px, self._n_lines = room
             self._fit()
 
     def draw(self, painter: QPainter) -> None:
@@ -173,8 +175,8 @@ class HatchKey(Drawn):
         for row, text in enumerate(self.texts):
             top = row * KEY_PX // 2
             painter.setPen(QColor(theme.CAPTION))
-            room = self.width() - _SWATCH_PX - _TICK_GAP_PX
-            painter.drawText(_SWATCH_PX + _TICK_GAP_PX, top, room, 16, _LEFT, text)
+            left = _SWATCH_PX + _KEY_GAP_PX
+            painter.drawText(left, top, self.width() - left, 16, _LEFT, text)
             painter.setClipRect(0, top + 2, _SWATCH_PX, _SWATCH_PX)
             is_left = row == 1
             painter.fillRect(0, top + 2, _SWATCH_PX, _SWATCH_PX, QColor("#3a4049"))
@@ -211,7 +213,8 @@ class PanelLabels:
             title.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
             self.titles.append(title)
             self.bars.append(TickLabels(canvas, f"scale_{panel}", Qt.AlignmentFlag.AlignLeft))
-            self.badges.append(Caption(canvas, f"badge_{panel}", n_lines=1 + (panel == CORRECTED)))
+            n_lines = 2 if panel in (CORRECTED, KEPT) else 1
+            self.badges.append(Caption(canvas, f"badge_{panel}", n_lines=n_lines))
             truth = Caption(canvas, f"truth_{panel}", n_lines=2, size_px=theme.SMALL_PX)
             truth.tint(theme.CAPTION)
             self.truths.append(truth)
@@ -314,26 +317,30 @@ class PanelLabels:
                 here += sorted(hidden)
             if not canvas.view.side_px:
                 rooms |= _side_by_side(here, canvas.picture_rect(place), self._below_px())
+        end_px = 0 if canvas.view.side_px else self._end_px()
         for panel in range(len(TITLES)):
             room = rooms.get(panel, Rect(0, 0, 0, 0))
-            truth_y = room.y + 2 * _LINE_PX
             # Words that would run into those of the next panel give way: those of the truth.
             has_truth = self._has_truth and not 0 < room.height < _WORDS_WITH_TRUTH_PX
-            readout_y = truth_y + has_truth * TRUTH_WORDS_PX
-            self.badges[panel].place(room.x, room.y, room.width)
+            badge_y, unsure_y, truth_y, readout_y = _tops(room.y, has_truth, end_px)
+            self.badges[panel].place(room.x, badge_y, room.width)
             self.truths[panel].place(room.x, truth_y, has_truth * room.width)
-            self.readouts[panel].place(room.x, readout_y, room.width)
+            has_two = room.y + room.height >= readout_y + 2 * _LINE_PX
+            self.readouts[panel].place(room.x, readout_y, room.width, 1 + has_two)
             if panel == FOLDS:
-                self.unsure.place(room.x, room.y + _LINE_PX, room.width)
+                self.unsure.place(room.x, unsure_y, room.width)
 
     def _below_px(self) -> int:
         """Height of words below the pictures, or over their lower end where there is no room."""
         canvas = self._canvas
-        picture = canvas.picture_rect(0)
-        _, end_px = canvas.pixel(0, 0.0, canvas.view.extent_m[3])
         words_px = WORDS_PX + self._has_truth * TRUTH_WORDS_PX
-        lowest = picture.bottom + canvas.view.foot_px - words_px
-        return min(round(end_px) + _GAP_PX, lowest)
+        lowest = canvas.picture_rect(0).bottom + canvas.view.foot_px - words_px
+        return min(self._end_px() + _GAP_PX, lowest)
+
+    def _end_px(self) -> int:
+        """Height of the lower edge of what is drawn in the pictures."""
+        canvas = self._canvas
+        return round(canvas.pixel(0, 0.0, canvas.view.extent_m[3])[1])
 
     def show_frame(self, frame: DopplerFrame | None) -> None:
         """Sum up what the panels show, if it is not what they showed the last time."""
@@ -379,6 +386,21 @@ class PanelLabels:
         if canvas.kept is not None and cursor_m is not None:
             of_kept = readout_at(canvas.kept, *cursor_m, canvas.display.angle_rad).lines()[-1]
         self.readouts[KEPT].say(of_kept)
+
+
+def _tops(y_px: int, has_truth: bool, end_px: int) -> tuple[int, int, int, int]:
+    """Heights of badge, reason, truth and read-out from a height on.
+
+    Where some of them would lie over the lower edge of the picture, those and what is above them
+    move up. A badge may take the line of the reason.
+    """
+    edges = [y_px]
+    for height in (2 * _LINE_PX, has_truth * TRUTH_WORDS_PX, _LINE_PX):
+        edges.append(edges[-1] + height)
+    over = [bottom for top, bottom in pairwise(edges) if top < end_px < bottom]
+    up_px = over[0] - end_px + 1 if over else 0
+    badge, truth, readout = (top - up_px if top < end_px else top for top in edges[:-1])
+    return badge, badge + _LINE_PX, truth, readout
 
 
 def _stacked(panels: list[int], width_px: int, picture: Rect) -> dict[int, Rect]:

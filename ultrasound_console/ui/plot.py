@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QShowEvent
+from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QGraphicsItem, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from . import theme
@@ -160,6 +160,11 @@ class Plot(QWidget):
             self._title = title
             self._soon()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the legend anew."""
+        super().resizeEvent(event)
+        self._soon()
+
     def showEvent(self, event: QShowEvent) -> None:
         """Draw what was given meanwhile."""
         super().showEvent(event)
@@ -275,19 +280,15 @@ class Plot(QWidget):
         return level
 
     def _write_legend(self) -> None:
-        named: tuple[Curve | Level, ...] = (*self.drawing.curves, *self.drawing.levels)
-        parts = [f"<b>{self._title}</b>"]
-        for one in named:
-            if one.name:
-                is_dashed = isinstance(one, Curve) and one.dashed
-                parts.append(
-                    f"<span style='color:{one.colour}'>{_DASHES if is_dashed else _LINE}</span> "
-                    f"{one.name}"
-                )
-        text = theme.quiet("&nbsp;&nbsp; ".join(parts))
+        """Write the title and as many names as there is room for; the tooltip has all."""
+        every: tuple[Curve | Level, ...] = (*self.drawing.curves, *self.drawing.levels)
+        named = [one for one in every if one.name]
+        room_px = self.legend.width() if self.isVisible() else math.inf
+        title, n_named = _fitted(self._title, [one.name for one in named], room_px)
+        text = _legend_text(title, named[:n_named])
         if text != self.legend.text():
             self.legend.setText(text)
-            self.legend.setToolTip(text)
+        self.legend.setToolTip(_legend_text(self._title, named))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Tell where the mouse presses and drags; nothing else is done by mouse."""
@@ -304,6 +305,29 @@ class Plot(QWidget):
         at = self._box.mapSceneToView(scene)
         self.pressed.emit(at.x(), at.y())
         return True
+
+
+def _fitted(title: str, names: Sequence[str], room_px: float) -> tuple[str, int]:
+    """Shorten a title to its room, and tell how many names have room behind it."""
+    bold = QFontMetrics(theme.font(theme.SMALL_PX, bold=True))
+    if bold.horizontalAdvance(title) > room_px:
+        return bold.elidedText(title, Qt.TextElideMode.ElideRight, int(room_px)), 0
+    plain = QFontMetrics(theme.font(theme.SMALL_PX))
+    used_px = bold.horizontalAdvance(title)
+    for n_fitted, name in enumerate(names):
+        used_px += plain.horizontalAdvance(f"   {_DASHES} {name}")
+        if used_px > room_px:
+            return title, n_fitted
+    return title, len(names)
+
+
+def _legend_text(title: str, named: Sequence[Curve | Level]) -> str:
+    parts = [f"<b>{title}</b>"]
+    for one in named:
+        is_dashed = isinstance(one, Curve) and one.dashed
+        line = f"<span style='color:{one.colour}'>{_DASHES if is_dashed else _LINE}</span>"
+        parts.append(f"{line} {one.name}")
+    return theme.quiet("&nbsp;&nbsp; ".join(parts))
 
 
 def _match(items: list[Any], n: int, make: Any, remove: Any) -> None:

@@ -74,8 +74,9 @@ class Readout:
         raw = f"raw {self._text(self.velocity_m_s)}   {place}"
         if self.frequency_hz is not None:
             raw += f"   at {self.frequency_hz * 1e-6:.2f} MHz"
+        truth = "" if self.truth_m_s is None else f"truth {self._text(self.truth_m_s)}"
         if self.status is Status.NO_FLOW:
-            return raw, _STATUS_TEXT[self.status], self._truth_text()
+            return raw, _STATUS_TEXT[self.status], truth
         what = _NOT_BLOOD if self.bloodless else _STATUS_TEXT[self.status]
         sure = f"{100 * (self.confidence or 0.0):.0f} %"
         if self.status is Status.ABSTAINED:
@@ -84,13 +85,11 @@ class Readout:
             fold = f"fold {fold_text(self.fold or 0)}   {what}"
         else:
             fold = f"fold {fold_text(self.fold or 0)}   {what}   confidence {sure}"
-        corrected = (
-            f"{_NAMES.get(self.status, 'de-aliased')} {self._text(self.corrected_m_s or 0.0)}"
-        )
-        return raw, fold, f"{corrected}   {self._truth_text()}".rstrip()
-
-    def _truth_text(self) -> str:
-        return "" if self.truth_m_s is None else f"truth {self._text(self.truth_m_s)}"
+        # The angle is told once, where both velocities are.
+        angle_rad = 0.0 if truth else self.angle_rad
+        velocity = _cm_s_text(self.corrected_m_s or 0.0, self.angle_rad)
+        corrected = f"{_NAMES.get(self.status, 'de-aliased')} {_with_angle(velocity, angle_rad)}"
+        return raw, fold, f"{corrected}   {truth}".rstrip()
 
     def _text(self, velocity_m_s: float) -> str:
         return velocity_text(velocity_m_s, self.angle_rad)
@@ -103,12 +102,16 @@ def signed(value: float) -> str:
 
 def velocity_text(velocity_m_s: float, angle_rad: float = 0.0) -> str:
     """Velocity in cm/s, with its sign; divided by the cosine of an angle, which is told."""
-    return _with_angle(f"{signed(velocity_m_s * 100 / math.cos(angle_rad))} cm/s", angle_rad)
+    return _with_angle(_cm_s_text(velocity_m_s, angle_rad), angle_rad)
 
 
 def speed_text(speed_m_s: float, angle_rad: float = 0.0) -> str:
     """Speed in cm/s, without a sign; see :func:`velocity_text`."""
     return _with_angle(f"{speed_m_s * 100 / math.cos(angle_rad):.1f} cm/s", angle_rad)
+
+
+def _cm_s_text(velocity_m_s: float, angle_rad: float) -> str:
+    return f"{signed(velocity_m_s * 100 / math.cos(angle_rad))} cm/s"
 
 
 def _with_angle(text: str, angle_rad: float) -> str:

@@ -44,9 +44,16 @@ class Remembering(QObject):
         remembered, warnings = self._memory.recall(source)
         if warnings:
             self.said.emit("; ".join(warnings), True)
-        self._recalled[source] = remembered.preset if remembered else ""
+        self._recalled.pop(source, None)
+        if remembered is None:
+            return None
+        self._recalled[source] = remembered.preset
         # An angle is that of the vessel that was in the picture then.
-        return remembered.settings.replace(angle_rad=0.0) if remembered else None
+        return remembered.settings.replace(angle_rad=0.0)
+
+    def knows(self, source: str) -> bool:
+        """Whether settings were given for a source that has not begun yet."""
+        return source in self._recalled
 
     def begin(self, source: str) -> str:
         """Remember for this source from now on; return the preset it was last used with."""

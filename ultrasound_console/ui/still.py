@@ -28,7 +28,7 @@ from .top_strip import CHIPS, REPLAY, ElidedLabel, figures_of
 _HEAD_PX, _FOOT_PX = 34, 24
 _CHIP_PX = (190, 26)
 _MARGIN_PX, _GAP_PX = 10, 12
-_MOST_LESS = 3
+_MOST_LESS = 4
 
 _HOLDS = {
     CONVENTIONAL: "raw velocity, aliased beyond the Nyquist velocity",

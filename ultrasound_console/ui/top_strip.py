@@ -34,7 +34,7 @@ CHIPS = {
 }
 """Text, ink and ground of the chip."""
 REPLAY = "REPLAY"
-_MOST_LESS = 3
+_MOST_LESS = 4
 _WIDEST_FPS = "100"
 _EDGE_PX = 3
 _EDGES = {
@@ -209,7 +209,7 @@ def _line(figures: tuple[str, ...], fps: str) -> str:
 
 
 def figures_of(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
-    """Tell PRF, v_N and wall filter, the less the shorter."""
+    """Tell PRF, v_N, length of the ensemble and wall filter, the less the shorter."""
     acquisition, quiet = frame.acquisition, theme.quiet
     asked, got = acquisition.requested_prf_hz, acquisition.prf_hz
     prf = prf_text(got)
@@ -217,9 +217,11 @@ def figures_of(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
         prf = f"{prf} {quiet(f'(asked {prf_text(asked)})')}"
     wall = _wall_text(frame).split(", ")
     wall_text = wall[0].split(" ")[0] if n_less > 1 else ", ".join(wall[: 2 - n_less])
+    ensemble = (f"{quiet('Ensemble')} {acquisition.n_pulses}",) if n_less < _MOST_LESS - 1 else ()
     return (
         f"{quiet('PRF')} {prf}",
         f"{quiet('v<sub>N</sub>')} {frame.nyquist_velocity_m_s * 100:.1f} cm/s",
+        *ensemble,
         f"{quiet('Wall')} {wall_text}",
     )
 

@@ -338,7 +338,8 @@ class MainWindow(QMainWindow):
         self.tools.begin(notice.asked, notice.annotations)
         self._is_new_source = True
         self.canvas.reset_view()
-        self.settings.begin(notice.start or self.store.current.acquisition)
+        start = notice.start or self.store.current.acquisition
+        self.settings.begin(start, is_known=self.remembering.knows(notice.asked))
         self.preset.recall(self.remembering.begin(notice.asked))
         self.settings.show()
         self.start_page.remember(notice.asked)

@@ -21,7 +21,7 @@ from .transport import BarButton, end_icon, pause_icon, play_icon, step_icon
 HEIGHT_PX = 64
 _BUTTON_PX = (34, 25)
 _FREEZE_PX = (100, 54)
-_LEGEND_PX = 118
+_LEGEND_PX = 128
 _GAP_PX = 4
 
 FREEZE_TEXT = "Freeze"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 from PySide6.QtCore import QPoint, QRect, QSize
 
 from ...render.canvas import PanelCanvas
@@ -64,7 +67,7 @@ def words_before(canvas: PanelCanvas, caption: Caption | None = None) -> list[QR
 
 
 def _clear(wanted: QRect, inside: QRect, taken: list[QRect], *, up: bool) -> QRect:
-    """Move a rectangle into a picture, and up or down there until it covers nothing."""
+    """Move a rectangle into a picture and there, rather up or down, until it covers nothing."""
     first = QRect(wanted)
     first.moveLeft(max(min(wanted.left(), inside.right() + 1 - wanted.width()), inside.left()))
     lowest = inside.bottom() + 1 - wanted.height()
@@ -79,4 +82,18 @@ def _clear(wanted: QRect, inside: QRect, taken: list[QRect], *, up: bool) -> QRe
                 room.moveBottom(min(other.top() for other in covered) - 1)
             else:
                 room.moveTop(max(other.bottom() for other in covered) + 1)
-    return first
+    return min(_elsewhere(first, inside, taken), key=lambda room: _way(first, room), default=first)
+
+
+def _elsewhere(first: QRect, inside: QRect, taken: list[QRect]) -> Iterator[QRect]:
+    """Find clear room at either side of a picture, right above or below what is there."""
+    edges = [(other.top() - first.height(), other.bottom() + 1) for other in taken]
+    for left in (first.left(), inside.left(), inside.right() + 1 - first.width()):
+        for top in (inside.top(), *chain.from_iterable(edges)):
+            room = QRect(QPoint(left, top), first.size())
+            if inside.contains(room) and not any(room.intersects(other) for other in taken):
+                yield room
+
+
+def _way(start: QRect, end: QRect) -> int:
+    return (end.topLeft() - start.topLeft()).manhattanLength()

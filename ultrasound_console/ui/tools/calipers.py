@@ -65,11 +65,11 @@ class Calipers:
 
     def _draw(self) -> None:
         self._canvas.set_marks(_MARKS, self.tool.marks())
-        texts = [caliper_text(number, line) for number, line in enumerate(self.lines, start=1)]
-        texts += [""] * (MOST - len(texts))
-        for number, (caption, text) in enumerate(zip(self.captions, texts, strict=True)):
-            caption.tint(theme.ACCENT if number == self.tool.selected else theme.TEXT)
-            caption.say(text)
+        for number, caption in enumerate(self.captions):
+            is_selected = number == self.tool.selected
+            caption.tint(theme.ACCENT if is_selected else theme.TEXT)
+            line = self.lines[number] if number < len(self.lines) else None
+            caption.say("" if line is None else caliper_text(number + 1, line, in_full=is_selected))
         self._place()
 
     def _place(self) -> None:
@@ -77,9 +77,8 @@ class Calipers:
             place_beside(caption, self._canvas, line)
 
 
-def caliper_text(number: int, line: Line) -> str:
-    """Length, and its parts along depth and along the probe."""
-    return (
-        f"{number}   {line.length_m * 1e3:.1f} mm   depth {line.depth_m * 1e3:.1f}, "
-        f"lateral {line.lateral_m * 1e3:.1f}"
-    )
+def caliper_text(number: int, line: Line, *, in_full: bool) -> str:
+    """Length; in full also its parts along depth and along the probe."""
+    text = f"{number}   {line.length_m * 1e3:.1f} mm"
+    parts = f"   depth {line.depth_m * 1e3:.1f}, lateral {line.lateral_m * 1e3:.1f}"
+    return text + parts if in_full else text
