@@ -146,6 +146,7 @@ def test_units(tmp_path: Path) -> None:
         ("angle: 0 °", "angle: 91000 °", "not numbers of elements|lines"),
         ("lines:\n", "lines: 3\nplaces:\n", "lines: missing"),
         (PRF, "ensemble: 6\n", "ensemble: 6 where"),
+        ("angle: 0 °", "angle: .nan", "not numbers of elements and angles"),
         (PRF, "a: &a [1]\nb: *a\n", "references"),
         (PRF, "a: !!python/object/apply:os.system [echo]\n", "YAML"),
         (PRF, "a: " + "[" * 1500 + "\n", "YAML"),

@@ -1,12 +1,13 @@
 """The command line as a user types it: exit codes, one clear line, nothing half-written."""
 
 import json
+import sys
 
 import h5py
 import numpy as np
 import pytest
 
-from ultrasound_console.__main__ import main
+from ultrasound_console.__main__ import _COMMANDS, main
 from ultrasound_console.settings import SPECS, Settings
 from ultrasound_console.ui import app
 
@@ -25,6 +26,22 @@ def test_settings_lists_every_name(capsys):
     printed = capsys.readouterr().out
     for name in SPECS:
         assert f"  {name} " in printed
+
+
+def test_a_missing_package_is_one_line_and_a_fault_of_ours_is_not_hidden(capsys, monkeypatch):
+    def lack(name):
+        def command(options):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        monkeypatch.setitem(_COMMANDS, "settings", command)
+
+    lack("h5py")
+    assert main(["settings"]) == 1
+    line = "ultrasound-console: No module named 'h5py'; what mends it: "
+    assert capsys.readouterr().err == f"{line}{sys.executable} -m ultrasound_console doctor\n"
+    lack("ultrasound_console.nowhere")
+    with pytest.raises(ModuleNotFoundError):
+        main(["settings"])
 
 
 def test_sources_lists_the_simulated_ones(capsys):

@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -31,20 +32,51 @@ def test_the_start_script_installs_the_libraries_looked_for() -> None:
     listed = re.search(r'^libraries="([^"]*)"', script, re.MULTILINE)
     assert listed is not None
     assert listed[1].split() == list(doctor.LIBRARIES)
+    assert " ".join(doctor.WAYLAND_LIBRARIES) in script
 
 
 def test_nothing_but_the_standard_library_is_needed_to_say_what_is_missing() -> None:
     program = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from ultrasound_console.doctor import check_distribution
-print(check_distribution("numpy").detail)
+sys.argv = ["ultrasound-console", *sys.argv[1:]]
+import runpy
+runpy.run_module("ultrasound_console", run_name="__main__")
 """
     # -S leaves out site-packages, where everything that is installed lies.
-    answer = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True
-    )
-    assert answer.stdout == "not installed\n"
+    without = [sys.executable, "-I", "-S", "-c", program]
+    answer = subprocess.run([*without, "doctor"], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert answer.stderr == ""
+    assert re.search(r"^MISS numpy +not installed$", answer.stdout, re.MULTILINE)
+    answer = subprocess.run([*without, "run"], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    line = "ultrasound-console: No module named 'numpy'; what mends it: "
+    assert answer.stderr == f"{line}{sys.executable} -m ultrasound_console doctor\n"
+
+
+def test_where_pip_may_not_install_the_start_script_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "EXTERNALLY-MANAGED").touch()
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", "an environment")
+    assert "pip install" in doctor.check_distribution("no-such").remedy
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    assert doctor.check_distribution("no-such").remedy == f"{ROOT / 'console'} doctor"
+
+
+def test_packages_that_sit_on_qt_are_mended_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(doctor.DISTRIBUTIONS, "superqt", "no_such_module")
+    assert "--no-deps superqt" in doctor.check_distribution("superqt").remedy
+    monkeypatch.setitem(doctor.DISTRIBUTIONS, doctor.QT, "no_such_module")
+    assert doctor.check_distribution("superqt").remedy == "mend PySide6-Essentials first"
+
+
+def test_a_wayland_desktop_needs_more_libraries() -> None:
+    assert doctor.needed_libraries({"DISPLAY": ":0"}) == doctor.LIBRARIES
+    more = doctor.needed_libraries({"WAYLAND_DISPLAY": "wayland-0"})
+    assert {*more} - {*doctor.LIBRARIES} == {"libwayland-cursor0", "libwayland-egl1"}
 
 
 @pytest.mark.gui
@@ -164,7 +196,16 @@ def test_missing_libraries_are_named_with_their_debian_packages() -> None:
     ],
 )
 def test_a_display_is_needed(environment: dict[str, str], ok: bool) -> None:
-    assert doctor.check_display(environment).ok is ok
+    check = doctor.check_display(environment)
+    assert check.ok is ok
+    assert ("xvfb-run -a" in check.remedy) is not ok
+
+
+def test_a_display_that_has_to_be_installed_first_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    assert "sudo apt-get install xvfb xauth" in doctor.check_display({}).remedy
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert "apt-get" not in doctor.check_display({}).remedy
 
 
 @pytest.mark.parametrize(

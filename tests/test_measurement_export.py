@@ -3,14 +3,18 @@
 import csv
 import dataclasses
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from frames_for_tests import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ultrasound_console import BANNER, __version__
+from ultrasound_console.dsp.trace import CycleIndices
 from ultrasound_console.export.measurements import (
+    BY_HAND,
     CM_S,
     COLUMNS,
     CORRECTED,
@@ -21,6 +25,8 @@ from ultrasound_console.export.measurements import (
     Row,
     write_measurements,
 )
+from ultrasound_console.ui.tools.gate_spectrum import spectrum_rows
+from ultrasound_console.ui.tools.mmode_picture import Column, mmode_rows
 
 
 def read(path):
@@ -89,3 +95,69 @@ def test_a_table_that_fails_half_way_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError, match="missing"):
         write_measurements(tmp_path / "missing" / "table.csv", [])
+
+
+def told(rows):
+    return {(row.quantity, row.velocity_is): row.value for row in rows}
+
+
+def test_an_m_mode_tells_peak_and_mean_of_each_frame_and_which_velocity_they_are():
+    here = Conditions.of(make_frame(7))
+    raw_m_s = np.array([np.nan, 0.1, -0.3])
+    nothing = np.full(3, np.nan)
+
+    def column(dealias, by_hand, corrected_m_s, raw_m_s=raw_m_s):
+        frame = SimpleNamespace(processing=SimpleNamespace(dealias=dealias))
+        shown = (raw_m_s, corrected_m_s)
+        return Column(frame, here, raw_m_s, corrected_m_s, nothing, by_hand, shown)
+
+    peak, mean = "peak velocity along the line", "mean velocity along the line"
+    corrected_m_s = np.array([np.nan, 0.1, 0.5])
+    rows = mmode_rows([column(True, False, corrected_m_s)], None)
+    assert told(rows) == pytest.approx(
+        {(peak, RAW): -30, (mean, RAW): -10, (peak, CORRECTED): 50, (mean, CORRECTED): 30}
+    )
+    rows = mmode_rows([column(False, True, corrected_m_s)], math.radians(60))
+    assert told(rows) == pytest.approx(
+        {(peak, RAW): -60, (mean, RAW): -20, (peak, BY_HAND): 100, (mean, BY_HAND): 60}
+    )
+    assert {row.conditions.angle_rad for row in rows} == {math.radians(60)}
+    # What nobody looked for is not called corrected, and no flow is no value.
+    assert {row.velocity_is for row in mmode_rows([column(False, False, raw_m_s)], None)} == {RAW}
+    assert mmode_rows([column(True, False, nothing, nothing)], None) == []
+
+
+def test_the_spectrum_of_a_gate_tells_its_indices_and_both_traces():
+    indices = CycleIndices(0.8, 3.0, True, 0.9, 0.2, -0.1, 0.4, 0.25)
+    line = SimpleNamespace(
+        time_s=np.array([0.1, 0.2]),
+        mean_m_s=np.array([0.3, np.nan]),
+        envelope_m_s=np.array([0.6, 0.7]),
+    )
+    gate = SimpleNamespace(x_m=0.001, z_m=0.02, length_m=0.0015)
+    spectrogram = SimpleNamespace(
+        conditions=Conditions.of(make_frame(7)),
+        frames=[SimpleNamespace(index=7, time_s=0.1), SimpleNamespace(index=9, time_s=0.21)],
+        record=SimpleNamespace(description=SimpleNamespace(gate=gate, indices=indices), trace=line),
+    )
+    rows = spectrum_rows(spectrogram, math.radians(60))
+    values = {row.quantity: (row.value, row.unit, row.velocity_is) for row in rows}
+    assert values["centre z"] == pytest.approx((20.0, MM, NO_VELOCITY))
+    assert values["peak systolic velocity"] == pytest.approx((180.0, CM_S, RAW))
+    assert values["end diastolic velocity"] == pytest.approx((40.0, CM_S, RAW))
+    assert values["time-averaged maximum velocity"] == pytest.approx((80.0, CM_S, RAW))
+    assert values["time-averaged mean velocity"] == pytest.approx((50.0, CM_S, RAW))
+    # Indices are ratios: the angle changes nothing.
+    assert values["resistance index"][0] == pytest.approx((0.9 - 0.2) / 0.9)
+    assert values["pulsatility index"][0] == pytest.approx((0.9 + 0.1) / 0.4)
+    assert values["heart cycle"] == pytest.approx((0.8, "s", NO_VELOCITY))
+    traces = [
+        (row.quantity.partition(" ")[0], row.conditions.frame, row.conditions.time_s, row.value)
+        for row in rows
+        if row.quantity.endswith("of the spectrum")
+    ]
+    assert traces == [
+        ("mean", 7, 0.1, pytest.approx(60.0)),
+        ("envelope", 7, 0.1, pytest.approx(120.0)),
+        ("envelope", 9, 0.2, pytest.approx(140.0)),
+    ]

@@ -543,6 +543,7 @@ def test_bad_samples_are_named(frame, change, message):
         ({"depth_gain_db": ((0.0, 500.0),)}, "gain over depth is 500 dB at 0 m"),
         ({"depth_gain_db": ((0.02, 1.0), (0.01, 2.0))}, "do not increase"),
         ({"sampling_frequency_hz": 2 * F0}, "overlaps its image"),
+        ({"source_distance_m": 0.0}, "the source of the waves is 0 m behind the array"),
         ({"n_pulses": 1}, "1 pulses"),
     ],
 )

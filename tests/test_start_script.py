@@ -51,11 +51,11 @@ class Machine:
         )
         self.install("ultrasound-console", "exit 7", folder)
 
-    def start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the start script from another folder."""
         return subprocess.run(
             [self.checkout / "console", *arguments],
-            env={"PATH": str(self.bin)},
+            env={"PATH": str(self.bin), **environment},
             cwd=self.bin,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -93,6 +93,11 @@ def test_without_a_right_to_install_the_script_prints_the_line(machine: Machine)
     missing = "libxkbcommon-x11-0 libxcb-cursor0 libxcb-shape0"
     assert answer.stderr.splitlines()[-1] == f"{line} {missing}"
     assert machine.calls == ["sudo -n true"]
+
+
+def test_a_wayland_desktop_needs_two_libraries_more(machine: Machine) -> None:
+    answer = machine.start(WAYLAND_DISPLAY="wayland-0")
+    assert answer.stderr.endswith(" install libwayland-cursor0 libwayland-egl1\n")
 
 
 def test_python_that_is_missing_is_installed_with_the_rest(machine: Machine) -> None:
@@ -153,7 +158,9 @@ def test_packages_are_installed_anew_when_the_project_asks_for_others(machine: M
 def test_an_installation_that_failed_is_tried_again(machine: Machine) -> None:
     machine.make_environment(pip="exit 5")
     for _ in range(2):
-        assert machine.start().returncode == 5
+        answer = machine.start()
+        assert answer.returncode == 5
+        assert "then start this again" in answer.stderr
         assert machine.calls == ["python -m pip install pip>=25.1"]
 
 

@@ -78,4 +78,5 @@ def test_no_figure_is_cut(live, size, asked_hz):
     for part in ("3.00 kHz", "17.8 cm/s", "polynomial-3", "frames/s"):
         assert part in figures.text()
     if size[0] == 1920:
+        assert f"Ensemble</span> {acquisition.n_pulses}" in figures.text()
         assert "Hz" in figures.text().split("polynomial-3")[1]

@@ -257,6 +257,8 @@ def test_beamformed(tmp_path) -> None:
         ('"0.3 mm"', '"1e999 mm"', "values.pitch: '1e999 mm' is not a number"),
         ('"0.3 mm"', '"0.3 m"', "values.pitch: 0.3 is outside 1e-06 ... 0.05 m"),
         ('"0.3 mm"', '"0.3 mm"\nelement_x = "1 mm"', "values.element_x: stands beside pitch"),
+        ('pitch = "0.3 mm"', 'element_x = "1 mm"', "values.element_x: has 1 values for 4 elements"),
+        ('transmit_angle = "0 deg"', 'transmit_delays = "1 us"', "has 1 values for 4 elements"),
         ('unit = "MHz"', "unit = 1", "values.sampling_frequency: '1' is no unit of it"),
         ('"fs", unit', '"fs", units', "values.sampling_frequency.units: not known"),
         ('"0 deg"', '"0 deg"\ndemodulation_frequency = "5 MHz"', "does not go with int16 samples"),

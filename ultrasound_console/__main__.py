@@ -7,12 +7,32 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from .arguments import parser
-from .commands import clip, console, dicom, learning, machine, offline, recording, streaming
-from .commands.terminal import InputError
-from .declared import SettingError
+from . import doctor
 
+CANNOT_START = 1
 BAD_INPUT = 2
+
+
+def _cannot_start(error: ImportError) -> int:
+    """Say which package is missing or broken, and return the exit code."""
+    if (error.name or "").startswith("ultrasound_console"):
+        raise error  # a fault of this package, which no installing mends
+    reason = str(error).strip().partition("\n")[0]
+    mend = f"{sys.executable} -m ultrasound_console doctor"
+    print(f"ultrasound-console: {reason}; what mends it: {mend}", file=sys.stderr)
+    return CANNOT_START
+
+
+try:
+    from .arguments import parser
+    from .commands import clip, console, dicom, learning, machine, offline, recording, streaming
+    from .commands.terminal import InputError
+    from .declared import SettingError
+except ImportError as failure:
+    if sys.argv[1:2] != ["doctor"]:
+        sys.exit(_cannot_start(failure))
+    print(*doctor.checks(), sep="\n")  # the doctor needs no package
+    sys.exit(CANNOT_START)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, SettingError) as error:
         print(f"ultrasound-console: {error}", file=sys.stderr)
         return BAD_INPUT
+    except ImportError as error:
+        return _cannot_start(error)
     except KeyboardInterrupt:
         print("ultrasound-console: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ DISTRIBUTIONS = {
     "pydicom": "pydicom",
     "PyYAML": "yaml",
 }
+QT = "PySide6-Essentials"
+ON_QT = ("pyqtgraph", "superqt")
 ONNX_DISTRIBUTIONS = ("onnxruntime-gpu", "onnxruntime")
 
 # Debian package -> the library in it that Qt or its X11 plugin loads.
@@ -55,6 +58,11 @@ LIBRARIES = {
     "libxcb-icccm4": "libxcb-icccm.so.4",
     "libxcb-keysyms1": "libxcb-keysyms.so.1",
     "libxcb-shape0": "libxcb-shape.so.0",
+}
+# What it loads besides on a Wayland desktop.
+WAYLAND_LIBRARIES = {
+    "libwayland-cursor0": "libwayland-cursor.so.0",
+    "libwayland-egl1": "libwayland-egl.so.1",
 }
 
 # Run in a process of its own: Qt aborts when it finds no display.
@@ -91,6 +99,10 @@ class Check:
     ok: bool
     detail: str
     remedy: str = ""
+
+    def __str__(self) -> str:
+        row = f"{'ok  ' if self.ok else 'MISS'} {self.name:28} {self.detail}"
+        return row if self.ok else f"{row}\n     {'':28} {self.remedy}"
 
 
 def checks() -> Iterator[Check]:
@@ -139,13 +151,14 @@ def check_distribution(distribution: str) -> Check:
     fault = _import_fault(DISTRIBUTIONS[distribution])
     if fault:
         packages = [package for package, library in LIBRARIES.items() if library in fault]
-        remedy = (
-            f"sudo apt-get install {packages[0]}"
-            if packages
-            else _pip(f"install --force-reinstall --no-deps {distribution}")
-        )
+        if packages:
+            remedy = f"sudo apt-get install {packages[0]}"
+        elif distribution in ON_QT and _import_fault(DISTRIBUTIONS[QT]):
+            remedy = f"mend {QT} first"
+        else:
+            remedy = _pip(f"install --force-reinstall --no-deps {distribution}")
         return Check(distribution, False, f"{version}: {fault}", remedy)
-    if distribution == "PySide6-Essentials":
+    if distribution == QT:
         return check_pyside(version, sys.version_info[:2])
     return Check(distribution, True, version)
 
@@ -155,7 +168,7 @@ def check_pyside(version: str, python: tuple[int, int]) -> Check:
 
     PySide6 6.12 loses references on Python 3.10 and 3.11 and aborts after some time.
     """
-    name = "PySide6-Essentials"
+    name = QT
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if numbers >= (6, 12) and python < (3, 12):
         return Check(
@@ -204,15 +217,18 @@ def check_network() -> Check:
     return Check(name, True, segmenter.name)
 
 
-def check_libraries(libraries: Mapping[str, str] = LIBRARIES) -> Check:
+def check_libraries(libraries: Mapping[str, str] | None = None) -> Check:
     """Check the system libraries that Qt loads.
 
     Parameters
     ----------
-    libraries : Mapping
-        Debian package -> name of the shared library in it.
+    libraries : Mapping, optional
+        Debian package -> name of the shared library in it; by default those that this
+        desktop needs.
     """
     name = "System libraries"
+    if libraries is None:
+        libraries = needed_libraries(os.environ)
     missing = [package for package, library in libraries.items() if not _loads(library)]
     if not missing:
         return Check(name, True, f"all {len(libraries)} that Qt and OpenGL need")
@@ -224,16 +240,22 @@ def check_libraries(libraries: Mapping[str, str] = LIBRARIES) -> Check:
     )
 
 
+def needed_libraries(environment: Mapping[str, str]) -> dict[str, str]:
+    """Debian packages and their libraries that Qt needs on the desktop of an environment."""
+    return LIBRARIES | (WAYLAND_LIBRARIES if environment.get("WAYLAND_DISPLAY") else {})
+
+
 def check_display(environment: Mapping[str, str]) -> Check:
     """Look for a display to open the window on."""
     for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
         if environment.get(variable):
             return Check("Display", True, f"{variable}={environment[variable]}")
+    get = "" if shutil.which("xvfb-run") else "sudo apt-get install xvfb xauth, and "
     return Check(
         "Display",
         False,
         "neither DISPLAY nor WAYLAND_DISPLAY is set",
-        "log in to a desktop, or put before the command: xvfb-run -a",
+        f"log in to a desktop, or {get}put before the command: xvfb-run -a",
     )
 
 
@@ -358,6 +380,11 @@ def gpu_check(label: str, cuda: tuple[int, int], *, with_cupy: bool) -> Check:
 
 
 def _pip(arguments: str) -> str:
+    """Command that lets pip do something; the start script where pip refuses (PEP 668)."""
+    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    script = Path(__file__).parent.parent / "console"
+    if sys.prefix == sys.base_prefix and marker.exists() and script.is_file():
+        return f"{script} doctor"
     return f"{sys.executable} -m pip {arguments}"
 
 

@@ -71,17 +71,13 @@ def doctor(options: argparse.Namespace) -> int:
     """Say what is missing and how to mend it."""
     from ..doctor import checks
 
-    found, failed = [], False
+    found = []
     for check in checks():
         found.append(check)
-        mark = "ok  " if check.ok else "MISS"
-        print(f"{mark} {check.name:28} {check.detail}")
-        if not check.ok:
-            failed = True
-            print(f"     {'':28} {check.remedy}")
+        print(check)
     if options.report is not None:
         _report(options.report, found)
-    return int(failed)
+    return int(not all(check.ok for check in found))
 
 
 def _report(path: Path, found: Sequence[Check]) -> None:
