@@ -151,4 +151,18 @@ def without_streams(device):
     np.testing.assert_allclose(signal, expected, atol=1e-5 * np.abs(expected).max())
 
 
-CHECKS = (pictures, frames_in_a_row, from_the_host_again, without_streams)
+def with_a_second_prf(device):
+    """The last pulses of the frame stand for those at a second PRF."""
+    channel = channel_frame()
+    of = dataclasses.replace(
+        channel.acquisition, n_pulses=N_PULSES - 2, n_second_pulses=2, second_prf_hz=4.0 * PRF
+    )
+    channel = dataclasses.replace(channel, acquisition=of)
+    for processing in PROCESSING[:3]:
+        picture, estimates = on_gpu(channel, processing)
+        expected = estimate(form(channel, processing), processing)
+        np.testing.assert_allclose(estimates.second.bandwidth, expected.second.bandwidth, atol=1e-3)
+        assert_same_picture(picture, doppler(expected, processing, None))
+
+
+CHECKS = (pictures, frames_in_a_row, from_the_host_again, without_streams, with_a_second_prf)

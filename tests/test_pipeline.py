@@ -352,7 +352,8 @@ class _Solver:
         self.asked = {}
         self.answer = answer
 
-    def __call__(self, velocity, coherence, flow, *, pixel_m, previous=None):
+    def __call__(self, velocity, coherence, flow, *, pixel_m, previous=None, chances=None):
+        assert chances is None
         self.asked = {
             "velocity": velocity, "coherence": coherence, "flow": flow, "pixel_m": pixel_m,
             "previous": previous,

@@ -119,7 +119,7 @@ class Cine:
         if self.sealed:
             return False
         if quantised is None:
-            quantised = quantise(iq.iq, iq.acquisition.n_pulses)
+            quantised = quantise(iq.iq, iq.acquisition.n_colour_pulses)
         samples_elsewhere = replace(iq, iq=np.zeros(0, np.float32))
         entry = _Entry(quantised, samples_elsewhere, frame, LoopFrame.of(frame))
         if iq.by_hand is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .accuracy import FrameScore
+from .dsp.arrays import first_pulses
 from .geometry import ImageGrid, Probe, beam_direction, nyquist_velocity_m_s
 from .settings import ProcessingSettings
 
@@ -61,7 +62,7 @@ class Acquisition:
     max_prf_hz : float
         Highest PRF that the depth, or the recording, allows.
     n_pulses : int
-        Colour pulses in a frame.
+        Pulses of the ensemble: colour pulses in a frame that repeat at ``prf_hz``.
     frame_interval_s : float
         Time from one frame to the next; 0 for a single frame that is held.
     colour_grid, bmode_grid : ImageGrid
@@ -77,6 +78,11 @@ class Acquisition:
     source_distance_m : float
         How far behind the array's centre transmitted waves seem to come from, a wave of angle a
         from ``-source_distance_m (sin a, cos a)``; infinite for plane waves.
+    second_prf_hz : float
+        Rate of the pulses that follow the ensemble, each ``1 / second_prf_hz`` after the one before
+        (dual PRF); 0 where there are none.
+    n_second_pulses : int
+        How many these are.
     notes : tuple of str
         What the user should know, in sentences ("uses 8 pulses: the recording has no more").
     """
@@ -104,6 +110,8 @@ class Acquisition:
     heart_cycle_s: float = 0.0
     peak_systole_s: float = 0.0
     source_distance_m: float = math.inf
+    second_prf_hz: float = 0.0
+    n_second_pulses: int = 0
     notes: tuple[str, ...] = ()
 
     def beam_direction(
@@ -118,6 +126,11 @@ class Acquisition:
             self.receive_angle_rad,
             source_distance_m=self.source_distance_m,
         )
+
+    @property
+    def n_colour_pulses(self) -> int:
+        """Colour pulses in a frame: the ensemble and, with dual PRF, those after it."""
+        return self.n_pulses + self.n_second_pulses
 
     @property
     def nyquist_velocity_m_s(self) -> float:
@@ -199,8 +212,8 @@ class ChannelFrame(_Frozen):
     received_s : float
         ``time.perf_counter()`` when :meth:`Source.read` returned; latency counts from here.
     acquisition : Acquisition
-    colour : (n_pulses, n_elements, n_samples) int16, float32 or complex64
-        RF (real) or IQ (complex) of the ensemble.
+    colour : (n_colour_pulses, n_elements, n_samples) int16, float32 or complex64
+        RF (real) or IQ (complex) of the ensemble, and of the pulses at a second PRF after it.
     bmode : (n_angles, n_elements, n_samples) int16, float32 or complex64, or None
         RF or IQ of the B-mode block.
     truth : FlowTruth or None
@@ -225,9 +238,10 @@ class IqFrame(_Frozen):
     Attributes
     ----------
     iq : (n_depths, n_lines, 2, n_lanes) float32
-        In-phase and quadrature of the ensemble on ``acquisition.colour_grid``; the ensemble is the
-        fastest axis and padded with zeros from ``acquisition.n_pulses`` to ``n_lanes``. Both arrays
-        lie where they were computed: in host memory, or on a GPU (CuPy).
+        In-phase and quadrature of the colour pulses on ``acquisition.colour_grid``, in the order
+        they were sent: the ensemble, and what follows it at a second PRF. They are the fastest
+        axis, padded with zeros from ``acquisition.n_colour_pulses`` to ``n_lanes``. Both arrays lie
+        where they were computed: in host memory, or on a GPU (CuPy).
     bmode_power : (n_depths, n_lines) float32
         Echo power on ``acquisition.bmode_grid``, linear.
     by_hand : Correction or None
@@ -246,6 +260,12 @@ class IqFrame(_Frozen):
     by_hand: Correction | None = None
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def ensemble(self) -> Float32:
+        """Samples of the ensemble alone: ``iq`` itself, but a copy where pulses follow it."""
+        of = self.acquisition
+        return first_pulses(self.iq, of.n_pulses) if of.n_second_pulses else self.iq
 
 
 AcquiredFrame = ChannelFrame | IqFrame

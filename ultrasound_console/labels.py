@@ -244,7 +244,7 @@ def save(path: Path, labelled: LabelledFrame) -> None:
         for name, shown in frames.items():
             if shown is None:
                 continue
-            samples, peak = quantise(shown.iq.iq, shown.iq.acquisition.n_pulses)
+            samples, peak = quantise(shown.iq.iq, shown.iq.acquisition.n_colour_pulses)
             file[f"{name}/samples"], file[f"{name}/peak"] = samples, peak
             file[f"{name}/bmode_power"] = shown.iq.bmode_power
             for plane in _PLANES:
@@ -358,7 +358,7 @@ def _shown(file: Hdf5, name: str, about: dict[str, Any], acquisition: Acquisitio
     """Read one of the two frames."""
     frames = about.get("frames")
     told = _value(file, name, frames if isinstance(frames, dict) else {}, _Told)
-    shape, n_pulses = acquisition.colour_grid.shape, acquisition.n_pulses
+    shape, n_pulses = acquisition.colour_grid.shape, acquisition.n_colour_pulses
     samples = _array(file, f"{name}/samples", (*shape, 2, n_pulses), np.int16, math.inf)
     peak = _array(file, f"{name}/peak", (1,), np.float32, MAX_MAGNITUDE)
     bmode_shape = acquisition.bmode_grid.shape

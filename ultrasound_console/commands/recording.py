@@ -98,7 +98,7 @@ def _feed(recorder: Recorder, source: Source, settings: Settings, seconds: float
             end_s = time.monotonic() + seconds
         if recorder.content is Content.IQ:
             iq = form(frame, settings.processing)
-            recorder.take_iq(quantise(iq.iq, iq.acquisition.n_pulses), iq)
+            recorder.take_iq(quantise(iq.iq, iq.acquisition.n_colour_pulses), iq)
         else:
             recorder.take(frame)
         index += 1

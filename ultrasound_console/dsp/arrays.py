@@ -179,6 +179,22 @@ def unpack_ensemble(packed: NDArray[Any], n_pulses: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.moveaxis(iq, -1, 0))
 
 
+def first_pulses(iq: NDArray[Any], n_pulses: int) -> NDArray[Any]:
+    """Copy the samples of the first pulses alone, in the ensemble layout.
+
+    Parameters
+    ----------
+    iq : (n_depths, n_lines, 2, n_lanes) float32 or float64
+        In host memory or on the GPU.
+    n_pulses : int
+    """
+    lanes = n_lanes(n_pulses)
+    first: NDArray[Any] = empty_beside(iq, (*iq.shape[:-1], lanes), iq.dtype)
+    first[:, :, :, :n_pulses] = iq[:, :, :, :n_pulses]
+    first[:, :, :, n_pulses:] = 0
+    return first
+
+
 def fast_path(name: str, x: Any) -> Callable[..., Any] | None:
     """Compiled kernel of that name for this NumPy or CuPy array, or None to run the array code.
 

@@ -51,6 +51,8 @@ _WALL = 0.3
 _BEYOND = 0.3
 _MEMORY = 0.005
 _ENERGY = 0.002
+# What a pixel of which something absolute is certain counts, in the same unit.
+_ABSOLUTE = 1.0
 # Share of a component's wall that has to agree on one fold to be believed: from, fully from.
 _TRUST = (0.5, 0.8)
 # A component whose fold leads by less pixels of border than this is left alone.
@@ -99,6 +101,7 @@ def unwrap(
     *,
     pixel_m: tuple[float, float],
     previous: NDArray[np.float32] | None = None,
+    chances: NDArray[np.float32] | None = None,
 ) -> Unwrapped:
     """Find the folds of one frame.
 
@@ -114,6 +117,8 @@ def unwrap(
         Sample spacing.
     previous : (n_depths, n_lines) float32, optional
         Corrected velocity of the previous frame in the present v_N; NaN where it says nothing.
+    chances : (n_depths, n_lines, 8) float32, optional
+        Probabilities of the folds -3 ... 3 by what is absolute, in the first lanes.
 
     Returns
     -------
@@ -152,6 +157,8 @@ def unwrap(
     previous = np.require(previous, np.float32, ["C", "W"])
     energy = (_ENERGY * (1.0 - 0.5 * trust[group])).astype(np.float32)
     evidence.area_costs(velocity, weight, merged.labels, previous, _MEMORY, energy, cost)
+    if chances is not None:
+        evidence.posterior_costs(chances, weight, merged.labels, _ABSOLUTE, cost)
 
     fold_of, lead = merged.settled(cost)
     sums = aligned_zeros((2, flow.shape[0] + _WINDOW.size - 1, flow.shape[1]))

@@ -69,6 +69,11 @@ def check_acquisition(acquisition: Acquisition) -> None:
         )
     if acquisition.n_pulses < 2:
         raise PipelineError(f"{acquisition.n_pulses} pulses: a velocity needs at least 2")
+    n_second, second_hz = acquisition.n_second_pulses, acquisition.second_prf_hz
+    if n_second < 0 or (n_second and not (math.isfinite(second_hz) and second_hz > 0.0)):
+        raise PipelineError(
+            f"{n_second} pulses at a second PRF of {second_hz:g} Hz: both must be positive, or zero"
+        )
     _check_depth_gain(acquisition.depth_gain_db)
 
 
@@ -111,7 +116,7 @@ def check_samples(
 def check_iq(iq: IqFrame) -> None:
     """Refuse beamformed samples that are not what their acquisition says."""
     acquisition = iq.acquisition
-    shape = (*acquisition.colour_grid.shape, 2, n_lanes(acquisition.n_pulses))
+    shape = (*acquisition.colour_grid.shape, 2, n_lanes(acquisition.n_colour_pulses))
     if iq.iq.shape != shape:
         raise PipelineError(f"IQ has shape {iq.iq.shape}, expected {shape}")
     if iq.bmode_power.shape != acquisition.bmode_grid.shape:

@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..dsp import doppler as estimator
-from ..dsp import wall_filter
+from ..dsp import dual_prf, wall_filter
 from ..dsp.device import is_on_gpu, to_host
 from ..dsp.quantise import Quantised, quantise, restore
 from ..frames import Acquisition, Float32, IqFrame
 from ..settings import ProcessingSettings
 from .checks import PipelineError, Stopwatch, check_acquisition, check_iq
+
+# Of a resolution cell, its depth for short bursts and its width over the f-number.
+_CELL_WAVELENGTHS = (1.07, 1.21)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,10 @@ class Estimates:
     maps : DopplerMaps
     unfiltered : (3, n_depths, n_lines) float32 or None
         Lags before the wall filter; None where flashes are not looked for.
+    ensemble : (n_depths, n_lines, 2, n_lanes) float32
+        Samples of the ensemble alone; those of ``iq`` itself where no pulses follow it.
+    second : DopplerMaps or None
+        Of the pulses at a second PRF, velocity in units of its v_N; None where there are none.
     quantised : Quantised or None
         The samples for the cine; None where nobody asked.
     stage_seconds : mapping
@@ -52,6 +59,8 @@ class Estimates:
     full_width: tuple[float, float]
     maps: estimator.DopplerMaps
     unfiltered: Float32 | None
+    ensemble: Float32
+    second: estimator.DopplerMaps | None
     quantised: Quantised | None
     stage_seconds: Mapping[str, float]
     notes: tuple[str, ...]
@@ -85,33 +94,102 @@ def estimate(iq: IqFrame, processing: ProcessingSettings, *, for_cine: bool = Fa
     on_gpu = is_on_gpu(iq.iq)
     wants_samples = on_gpu and (processing.local_frequency or processing.asks_network)
     with watch.stage("velocity"):
-        maps = estimator.estimate(iq.iq, n_pulses, kind, full_width)
+        ensemble = iq.ensemble
+        maps = estimator.estimate(ensemble, n_pulses, kind, full_width)
         unfiltered = None
         if processing.flash_rejection:
-            unfiltered = estimator.smooth(estimator.autocorrelate(iq.iq, n_pulses), full_width)
-        stored = quantise(iq.iq, n_pulses) if for_cine or wants_samples else ()
+            unfiltered = estimator.smooth(estimator.autocorrelate(ensemble, n_pulses), full_width)
+        second = None
+        if acquisition.n_second_pulses and processing.dealias:
+            lags = dual_prf.correlate(
+                iq.iq, n_pulses, acquisition.n_second_pulses, _ratio(acquisition), kind
+            )
+            second = estimator.maps(estimator.smooth(lags, full_width))
+        n_colour = acquisition.n_colour_pulses
+        stored = quantise(iq.iq, n_colour) if for_cine or wants_samples else ()
+        others = () if second is None else (second.velocity, second.power, second.bandwidth)
         velocity, power, bandwidth, bmode_power, unfiltered, *fetched = to_host(
-            maps.velocity, maps.power, maps.bandwidth, iq.bmode_power, unfiltered, *stored
+            maps.velocity,
+            maps.power,
+            maps.bandwidth,
+            iq.bmode_power,
+            unfiltered,
+            *others,
+            *stored,
         )
+        if others:
+            second = estimator.DopplerMaps(*fetched[:3])
+            second = dual_prf.second_maps(second, acquisition.n_second_pulses)
+            fetched = fetched[3:]
     quantised = Quantised(*fetched) if fetched else None
     if not math.isfinite(float(power.max())):
         raise PipelineError("IQ samples are not finite, or too large")
     if not math.isfinite(float(bmode_power.max())):
         raise PipelineError("B-mode power is not finite")
-    samples = iq.iq
+    fetched_iq = replace(iq, bmode_power=bmode_power)
     if on_gpu:
         samples = restore(quantised) if wants_samples and quantised else np.zeros(0, np.float32)
+        fetched_iq = replace(fetched_iq, iq=samples)
+        ensemble = fetched_iq.ensemble if samples.size else samples
     return Estimates(
-        iq=replace(iq, iq=samples, bmode_power=bmode_power),
+        iq=fetched_iq,
         processing=processing,
         kind=kind,
         full_width=full_width,
         maps=estimator.DopplerMaps(velocity, power, bandwidth),
         unfiltered=unfiltered,
+        ensemble=ensemble,
+        second=second,
         quantised=quantised,
         stage_seconds={**iq.stage_seconds, **watch.seconds},
         notes=(*iq.notes, *notes),
     )
+
+
+def weighed_by_second(
+    estimates: Estimates, shown: Float32, posterior: Float32 | None
+) -> Float32 | None:
+    """Weigh the folds with the second block.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    shown : (n_depths, n_lines) float32
+        Velocity whose fold is wanted, in units of v_N.
+    posterior : (n_depths, n_lines, 8) float32 or None
+        What the network says.
+
+    Returns
+    -------
+    (n_depths, n_lines, 8) float32 or None
+        ``posterior`` itself where there is no second block.
+    """
+    if estimates.second is None:
+        return posterior
+    of, wavelength_m = estimates.iq.acquisition, estimates.iq.acquisition.wavelength_m
+    depth, width = _CELL_WAVELENGTHS
+    row_m, line_m = of.colour_grid.pixel_size_m
+    cell = (
+        max(depth, 0.5 * of.n_cycles) * wavelength_m / row_m,
+        width * estimates.processing.f_number * wavelength_m / line_m,
+    )
+    n_phases = dual_prf.independent_phases(estimates.full_width, cell)
+    return dual_prf.vote(
+        shown,
+        estimates.maps,
+        estimates.second,
+        posterior,
+        ratio=_ratio(of),
+        n_phases=n_phases,
+        by_chance=dual_prf.noise_coherence(
+            estimates.kind, of.n_pulses, of.n_second_pulses, _ratio(of), n_phases
+        ),
+    )
+
+
+def _ratio(acquisition: Acquisition) -> float:
+    """T2 / T1."""
+    return acquisition.prf_hz / acquisition.second_prf_hz
 
 
 def wall_filter_in_force(

@@ -22,7 +22,7 @@ from ..geometry import ImageGrid
 from ..segment import Segmenter
 from ..settings import ProcessingSettings
 from .checks import Stopwatch
-from .estimates import Estimates, estimate
+from .estimates import Estimates, estimate, weighed_by_second
 from .segmentation import fold_probabilities
 
 # The grey reference and the noise floor follow the scene with this time constant.
@@ -136,7 +136,16 @@ def doppler(
             notes.append(segmenter.note)
     with watch.stage("dealias"):
         before = None if posterior is not None else _remembered(previous, iq)
-        solved = _folds(maps, flow, processing, pixel_m, previous=before, posterior=posterior)
+        chances = weighed_by_second(estimates, maps.velocity, posterior)
+        solved = _folds(
+            maps,
+            flow,
+            processing,
+            pixel_m,
+            previous=before,
+            chances=chances,
+            by_network=posterior is not None,
+        )
         fold, status = aligned_empty(flow.shape, np.int8), aligned_empty(flow.shape, np.uint8)
         mark_status(flow, solved.fold, solved.abstained, _CODES, status, fold)
         notes.extend(solved.notes)
@@ -147,7 +156,7 @@ def doppler(
             if local_frequency.is_coarse(cycles):
                 notes.append("no local frequency: depth samples lie too far apart")
             else:
-                along_depth = local_frequency.correlate(iq.iq, n_pulses, kind, cycles)
+                along_depth = local_frequency.correlate(estimates.ensemble, n_pulses, kind, cycles)
                 along_depth = estimator.smooth(along_depth, estimates.full_width)
                 factor = local_frequency.factor(along_depth, cycles, flow)
 
@@ -328,7 +337,8 @@ def _folds(
     pixel_m: tuple[float, float],
     *,
     previous: Float32 | None,
-    posterior: Float32 | None,
+    chances: Float32 | None,
+    by_network: bool,
 ) -> Unwrapped:
     """Folds of the flow; no fold and no claim when de-aliasing is off."""
     if not processing.dealias:
@@ -336,10 +346,12 @@ def _folds(
         return Unwrapped(nowhere, aligned_zeros(flow.shape), nowhere.view(np.bool_), ())
     coherence = aligned_empty(flow.shape)
     np.subtract(np.float32(1.0), maps.bandwidth, out=coherence)
-    if posterior is not None:
+    if chances is not None and by_network:
         # Too weak to be shown as flow, blood still has a fold.
         support = aligned_empty(flow.shape, np.bool_)
-        np.greater_equal(posterior[..., -1], _BLOOD, out=support)
+        np.greater_equal(chances[..., -1], _BLOOD, out=support)
         np.logical_or(support, flow, out=support)
-        return agree(maps.velocity, coherence, support, posterior, shown=flow)
-    return unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m, previous=previous)
+        return agree(maps.velocity, coherence, support, chances, shown=flow)
+    return unwrap(
+        maps.velocity, coherence, flow, pixel_m=pixel_m, previous=previous, chances=chances
+    )

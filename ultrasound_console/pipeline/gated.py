@@ -294,7 +294,7 @@ def measure(frames: Iterable[IqFrame], plan: GatePlan) -> GateRecord:
     n_pulses, prf_hz = acquisition.n_pulses, acquisition.prf_hz
     samples, starts_s, matrices = [], [], []
     for frame in frames:
-        inside = gate_samples(frame.iq, n_pulses, plan.weights)
+        inside = gate_samples(frame.ensemble, n_pulses, plan.weights)
         if not np.isfinite(inside).all():
             raise PipelineError("IQ samples are not finite, or too large")
         samples.append(inside)
@@ -341,5 +341,5 @@ def _matrix(frame: IqFrame, kind: str) -> NDArray[Any]:
     n_pulses = frame.acquisition.n_pulses
     if not wall_filter.is_adaptive(kind):
         return wall_filter.projection(kind, n_pulses)
-    correlation = eigen_filter.correlation(frame.iq, n_pulses)
+    correlation = eigen_filter.correlation(frame.ensemble, n_pulses)
     return eigen_filter.projection(correlation, wall_filter.cutoff(kind, n_pulses))

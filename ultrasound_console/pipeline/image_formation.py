@@ -76,7 +76,7 @@ def form(frame: AcquiredFrame, processing: ProcessingSettings, gpu: Gpu | None =
         return frame
     watch = Stopwatch()
     with watch.stage("check"):
-        check_samples("colour", frame.colour, acquisition.n_pulses, acquisition)
+        check_samples("colour", frame.colour, acquisition.n_colour_pulses, acquisition)
         if frame.bmode is not None:
             n_angles = len(acquisition.bmode_angles_rad)
             check_samples("B-mode", frame.bmode, n_angles, acquisition)
@@ -84,7 +84,7 @@ def form(frame: AcquiredFrame, processing: ProcessingSettings, gpu: Gpu | None =
 
     with watch.stage("demodulate"), _placed(frame.colour, gpu) as samples:
         plan = _demodulation_plan(acquisition, frame.colour)
-        shape = channel_shape(plan, acquisition.n_pulses, acquisition.probe.n_elements)
+        shape = channel_shape(plan, acquisition.n_colour_pulses, acquisition.probe.n_elements)
         scratch = _scratch.take(shape) if gpu is None else gpu.scratch(shape)
         channel = demodulate(samples, plan, out=scratch)
     with watch.stage("beamform"):
@@ -169,7 +169,7 @@ def _bmode_power(
     acquisition = frame.acquisition
     power: Float32
     if frame.bmode is None and acquisition.bmode_grid == acquisition.colour_grid:
-        power = bmode.mean_power(iq, acquisition.n_pulses)
+        power = bmode.mean_power(iq, acquisition.n_colour_pulses)
         return power
     samples, angles_rad = frame.bmode, acquisition.bmode_angles_rad
     if samples is None:

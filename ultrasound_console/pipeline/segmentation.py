@@ -45,7 +45,7 @@ def fold_probabilities(
     AssetError
         The network fails.
     """
-    iq, acquisition = estimates.iq.iq, estimates.iq.acquisition
+    iq, acquisition = estimates.ensemble, estimates.iq.acquisition
     n_pulses, shift = acquisition.n_pulses, echo_shift(acquisition)
     with watch.stage("evidence"):
         evidence = None

@@ -84,18 +84,18 @@ def of_frame(frame: object) -> Found:
         return
     of = frame.acquisition
     if isinstance(frame, ChannelFrame):
-        yield from _channels("colour", frame.colour, of.n_pulses, of)
+        yield from _channels("colour", frame.colour, of.n_colour_pulses, of)
         n_angles = len(of.bmode_angles_rad)
         if frame.bmode is not None:
             yield from _channels("bmode", frame.bmode, n_angles, of)
         else:
             yield SHAPES, n_angles == 0, f"no bmode, for {n_angles} angles"
     else:
-        shape = (*of.colour_grid.shape, 2, n_lanes(of.n_pulses))
+        shape = (*of.colour_grid.shape, 2, n_lanes(of.n_colour_pulses))
         yield from _plane("iq", frame.iq, shape)
         yield from _plane("bmode_power", frame.bmode_power, of.bmode_grid.shape)
         if frame.iq.shape == shape:
-            yield VALUES, not frame.iq[..., of.n_pulses :].any(), "iq beyond the last pulse"
+            yield VALUES, not frame.iq[..., of.n_colour_pulses :].any(), "iq beyond the last pulse"
         yield VALUES, not np.any(frame.bmode_power < 0.0), "bmode_power below zero"
 
 

@@ -149,7 +149,7 @@ def _tiles(labelled: LabelledFrame, shape: tuple[int, int]) -> Iterator[_Tile]:
 
 def _maps(shown: Shown, truth: Float32, wall_filter: str) -> tuple[Float32, Float32]:
     """Planes and evidence as the console would show them to the network."""
-    iq, acquisition = shown.iq.iq, shown.iq.acquisition
+    iq, acquisition = shown.iq.ensemble, shown.iq.acquisition
     n_pulses, shift = acquisition.n_pulses, echo_shift(acquisition)
     velocity = shown.velocity_m_s / np.float32(acquisition.nyquist_velocity_m_s)
     echo_power = bmode.mean_power(iq, n_pulses)

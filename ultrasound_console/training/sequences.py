@@ -333,7 +333,7 @@ def _packed(sequence: Sequence) -> dict[str, NDArray[Any]]:
         if frame.truth is None:
             raise ValueError(f"{sequence.name}: a frame without a truth")
         truth_m_s, vessel_mask = frame.truth.on(frame.acquisition.colour_grid)
-        samples, peak = quantise(frame.iq, frame.acquisition.n_pulses)
+        samples, peak = quantise(frame.iq, frame.acquisition.n_colour_pulses)
         planes: tuple[NDArray[Any], ...] = (
             samples,
             peak,
