@@ -305,10 +305,12 @@ def _facts(acquisition: Acquisition, frames: Sequence[DopplerFrame], look: Look)
         sent_deg = round(math.degrees(acquisition.transmit_angle_rad))
         heard_deg = round(math.degrees(acquisition.receive_angle_rad))
         angles = f"transmit {sent_deg} deg, receive {heard_deg} deg"
+    second_hz = acquisition.second_prf_hz
+    second = f" + {second_hz:.0f} Hz" if second_hz else ""
     angle_deg = math.degrees(look.display.angle_rad)
     along = f"along the vessel at {angle_deg:.0f} deg" if angle_deg else "along the beam"
     return (
-        f"PRF {acquisition.prf_hz:.0f} Hz",
+        f"PRF {acquisition.prf_hz:.0f} Hz{second}",
         f"{1e-6 * acquisition.center_frequency_hz:.2f} MHz",
         f"wall filter {_one_of(frame.wall_filter for frame in frames)}",
         angles,

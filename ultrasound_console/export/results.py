@@ -171,6 +171,7 @@ class ResultsWriter:
             {
                 "nyquist_velocity_m_s": acquisition.nyquist_velocity_m_s,
                 "prf_hz": acquisition.prf_hz,
+                "second_prf_hz": acquisition.second_prf_hz,
                 "center_frequency_hz": acquisition.center_frequency_hz,
                 "sound_speed_m_s": acquisition.sound_speed_m_s,
                 "transmit_angle_rad": acquisition.transmit_angle_rad,

@@ -16,6 +16,10 @@ SCENE = "scene"
 WAVEFORMS = (SCENE, "femoral", "carotid", "venous", "steady")
 LEFTMOST_M, RIGHTMOST_M = -0.04, 0.04
 """Sides of a colour box that is as wide as the array allows."""
+OFF = "off"
+PRF_RATIOS = {"5x": 5.0, "4x": 4.0, "3x": 3.0}
+"""Second PRF over the first one, by what it is called."""
+ONE_PRF = "no second PRF: only simulated sources have one, and what was recorded with one"
 
 
 def _side(default_m: float, label: str, description: str) -> Any:
@@ -66,6 +70,16 @@ class AcquisitionSettings(Group):
             "",
             "Ensemble step",
             "Pulses from the start of one frame of a recording to the next; 0 is one ensemble.",
+        ),
+    )
+    dual_prf: str = setting(
+        OFF,
+        Choice(
+            (OFF, *PRF_RATIOS),
+            "Dual PRF",
+            "Two more pulses after the ensemble, at a PRF so many times as high, as far as the "
+            "depth allows: their phase tells folds apart. A frame takes up to a pulse longer. For "
+            "simulated sources; scanners here cannot do it.",
         ),
     )
     steering_rad: float = setting(

@@ -14,6 +14,7 @@ from ..dsp.beamform import transmit_path_m
 from ..frames import Acquisition
 from ..geometry import ImageGrid, Probe, picture_outline
 from ..settings import SPECS, AcquisitionSettings
+from ..settings.acquisition import OFF, PRF_RATIOS
 from .probes import load_probe
 from .pulse import Pulse
 from .scenes import Scene
@@ -24,6 +25,8 @@ BMODE_ANGLES_RAD = (math.radians(-4.0), 0.0, math.radians(4.0))
 
 _DEFAULT_ENSEMBLE = 12
 _MIN_ENSEMBLE = 4
+# With the last pulse of the ensemble they make as many intervals of the second PRF.
+_SECOND_PULSES = 2
 _OVERHEAD_S = 4e-6
 _BMODE_SHAPE = (256, 192)
 _BMODE_TOP_M = 1e-3
@@ -91,6 +94,15 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
     bmode_s = _window(probe, pulse, waves)[1] + _OVERHEAD_S
     busy_s = n_pulses / prf_hz + len(BMODE_ANGLES_RAD) * bmode_s
     n_transmits = n_pulses + len(BMODE_ANGLES_RAD)
+    second_prf_hz, n_second = 0.0, 0
+    if settings.dual_prf != OFF:
+        second_prf_hz, note = _second_prf_hz(settings, prf_hz, max_prf_hz)
+        if note:
+            notes.append(note)
+        if second_prf_hz:
+            n_second = _SECOND_PULSES
+            busy_s += n_second / second_prf_hz
+            n_transmits += n_second
     # Of the box over the vessels, so that the frames of another box keep their times.
     own_grid = _colour_grid(own_box.inside(bmode_grid))
     stored, _ = _window(probe, pulse, ((own_grid, steering_rad, steering_rad), *waves))
@@ -123,6 +135,8 @@ def plan(scene: Scene, settings: AcquisitionSettings) -> Acquisition:
         heart_cycle_s=heart.period_s,
         peak_systole_s=float(time_s[np.argmax(np.abs(heart(time_s)))]),
         source_distance_m=behind_m,
+        second_prf_hz=second_prf_hz,
+        n_second_pulses=n_second,
         notes=tuple(notes),
     )
 
@@ -205,6 +219,21 @@ def _frequency(probe: Probe, wanted_hz: float) -> tuple[float, str]:
         return frequency_hz, ""
     band = f"{low_hz / 1e6:.1f} to {high_hz / 1e6:.1f} MHz"
     return frequency_hz, f"transmits at {frequency_hz / 1e6:.1f} MHz: the {probe.name} has {band}"
+
+
+def _second_prf_hz(
+    settings: AcquisitionSettings, prf_hz: float, max_prf_hz: float
+) -> tuple[float, str]:
+    """Second PRF: the highest that is offered up to what is asked and possible; and a note."""
+    wanted = PRF_RATIOS[settings.dual_prf]
+    possible = [r for r in PRF_RATIOS.values() if r <= wanted and r * prf_hz <= max_prf_hz]
+    limit = f"the depth allows {max_prf_hz / 1e3:.1f} kHz"
+    if not possible:
+        least_hz = min(PRF_RATIOS.values()) * prf_hz
+        return 0.0, f"no second PRF: it would be {least_hz / 1e3:.1f} kHz, and {limit}"
+    ratio = max(possible)
+    note = "" if ratio == wanted else f"second PRF {ratio:g}x in place of {wanted:g}x: {limit}"
+    return ratio * prf_hz, note
 
 
 def _frame_interval_s(

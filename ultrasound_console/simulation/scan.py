@@ -43,7 +43,7 @@ class ScanFrame:
 
     Attributes
     ----------
-    colour : (n_pulses, n_elements, n_samples) int16
+    colour : (n_colour_pulses, n_elements, n_samples) int16
     bmode : (n_angles, n_elements, n_samples) int16
     truth : Truth
         Flow at the middle of the ensemble.
@@ -122,18 +122,24 @@ class Scan:
         pause_s = bmode_interval_s(acquisition)
         first_s = phase * acquisition.frame_interval_s + len(block.data) * pause_s
         times_s = first_s + np.arange(acquisition.n_pulses) / acquisition.prf_hz
+        middle_s = float(times_s.mean())
+        pauses_s = np.full(acquisition.n_colour_pulses, times_s[1] - times_s[0])
+        if n_second := acquisition.n_second_pulses:
+            pauses_s[acquisition.n_pulses - 1 :] = 1.0 / acquisition.second_prf_hz
+            since_s = np.arange(1, n_second + 1) / acquisition.second_prf_hz
+            times_s = np.append(times_s, times_s[-1] + since_s)
         angles_rad = (acquisition.transmit_angle_rad, acquisition.receive_angle_rad)
         window = record_window(acquisition)
         rng = np.random.default_rng((self.scene.seed, 4, phase))
         colour = self._fire(
-            section, block.blood.copy(), [angles_rad] * len(times_s), times_s,
+            section, block.blood.copy(), [angles_rad] * len(times_s), times_s, pauses_s,
             window=window, rng=rng, stopped=stopped,
         )  # fmt: skip
         if colour is None:
             return None
         begin = section.receiver.window.offset(window)
         bmode = np.ascontiguousarray(block.data[..., begin : begin + window.n_samples])
-        middle_s, behind_m = float(times_s.mean()), acquisition.source_distance_m
+        behind_m = acquisition.source_distance_m
         return ScanFrame(colour, bmode, Truth(self._flow, middle_s, *angles_rad, behind_m))
 
     def _prepared(self, acquisition: Acquisition) -> Section:
@@ -180,8 +186,11 @@ class Scan:
         blood = Scatterers(x_m, z_m, strength * rng.standard_normal(x_m.size))
         angles_rad = [(angle_rad, 0.0) for angle_rad in acquisition.bmode_angles_rad]
         since_s = bmode_interval_s(acquisition) * np.arange(len(angles_rad), dtype=np.float64)
+        times_s = phase * acquisition.frame_interval_s + since_s
+        # Without a B-mode block there are no transmits at all.
+        pauses_s = np.full(len(times_s), times_s[1] - times_s[0] if len(times_s) else 0.0)
         data = self._fire(
-            section, blood, angles_rad, phase * acquisition.frame_interval_s + since_s,
+            section, blood, angles_rad, times_s, pauses_s,
             window=section.receiver.window, rng=rng, stopped=stopped,
         )  # fmt: skip
         if data is not None:
@@ -194,18 +203,17 @@ class Scan:
         blood: Scatterers,
         angles_rad: list[Angles],
         times_s: Array,
+        pauses_s: Array,
         *,
         window: Window,
         rng: np.random.Generator,
         stopped: _Stopped,
     ) -> NDArray[np.int16] | None:
-        """Transmit at some times; moves the blood along. None when told to stop."""
+        """Transmit at some times, and move the blood along after each. None when told to stop."""
         receiver = section.receiver
         shape = (len(angles_rad), receiver.probe.n_elements, window.n_samples)
         data = np.empty(shape, np.int16)
         gain, begin = section.gain(window), receiver.window.offset(window)
-        # Without a B-mode block there are no transmits at all.
-        pause_s = float(times_s[1] - times_s[0]) if len(times_s) else 0.0
         pushes = np.asarray(self.scene.pressure(times_s))
         buffer = receiver.buffer()
         walls = None
@@ -219,5 +227,5 @@ class Scan:
             section.add(buffer, blood, angles, 0.0)
             tissue = walls.at(float(pushes[k]))
             section.record(buffer, tissue, gain=gain, begin=begin, rng=rng, out=data[k])
-            self._flow.carry(blood.x_m, blood.z_m, float(times_s[k]), pause_s)
+            self._flow.carry(blood.x_m, blood.z_m, float(times_s[k]), float(pauses_s[k]))
         return data

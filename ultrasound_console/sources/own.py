@@ -20,7 +20,7 @@ from ..record.convert import recover
 from ..record.journal import MAGIC, RecordError
 from ..record.marks import Note
 from ..settings import SPECS, AcquisitionSettings
-from ..settings.acquisition import LEFTMOST_M, RIGHTMOST_M
+from ..settings.acquisition import LEFTMOST_M, OFF, ONE_PRF, RIGHTMOST_M
 from .clock import FrameClock
 from .fields import display_name, printable, refusal
 from .hdf5 import open_hdf5
@@ -189,6 +189,8 @@ class OwnRecording:
         grid, notes = recorded.colour_grid, (*self._notes, *recorded.notes)
         if settings.ensemble not in (0, recorded.n_pulses):
             notes = (*notes, f"uses {recorded.n_pulses} pulses, as recorded")
+        if settings.dual_prf != OFF and not recorded.n_second_pulses:
+            notes = (*notes, ONE_PRF)
         if self._file.content is Content.IQ:
             notes = (*notes, _IQ_NOTE)
         elif (grid.kind, grid.apex_m) == (recorded.bmode_grid.kind, recorded.bmode_grid.apex_m):

@@ -19,6 +19,7 @@ from ..declared import Range
 from ..frames import AcquiredFrame, Acquisition, ChannelFrame
 from ..geometry import ImageGrid, Probe, picture_outline
 from ..settings import SPECS, AcquisitionSettings
+from ..settings.acquisition import OFF, ONE_PRF
 from .beamformed import BeamformedRecording
 from .clock import FrameClock
 from .fields import RECORD_AGAIN, refusal
@@ -254,6 +255,8 @@ class RecordingSource:
             notes.append(f"uses {n_pulses} pulses: the recording has no more at this PRF")
         elif n_pulses > wanted:
             notes.append(f"uses {n_pulses} pulses: fewer make no velocity")
+        if settings.dual_prf != OFF:
+            notes.append(ONE_PRF)
         starts = recording.frame_starts(divisor, n_pulses, settings.ensemble_step or n_pulses)
         interval_s = 0.0
         if len(starts) > 1:

@@ -17,6 +17,7 @@ from ..frames import Acquisition
 from ..geometry import ImageGrid, Probe
 from ..plain import PlainError
 from ..settings import AcquisitionSettings
+from ..settings.acquisition import OFF, ONE_PRF
 from .us4us_layout import Opened, Uploaded
 
 SOUND_SPEED_M_S = 1540.0
@@ -127,6 +128,8 @@ def plan(scanner: Opened, settings: AcquisitionSettings, n_receive: int) -> Plan
     frequency_hz, note = _frequency(scanner, probe, settings.transmit_frequency_hz)
     if note:
         notes.append(note)
+    if settings.dual_prf != OFF:
+        notes.append(ONE_PRF)
     n_pulses = settings.ensemble or _DEFAULT_ENSEMBLE
     if n_pulses < _MIN_ENSEMBLE:
         notes.append(f"uses {_MIN_ENSEMBLE} pulses: an ensemble needs at least that many")

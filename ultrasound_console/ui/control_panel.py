@@ -25,7 +25,7 @@ from ..settings.display import TGC
 from . import theme
 from .controls import make_control
 from .flow_switch import FlowSwitch, PushButton
-from .steps import prf_steps, prf_text
+from .steps import prf_steps, prf_text, prfs_text
 
 EVERYDAY = (
     "prf_hz",
@@ -46,6 +46,7 @@ HEART = ("heart_rate_hz", "peak_speed_m_s", "waveform")
 GROUPS = {
     "Acquire": (
         "prf_hz",
+        "dual_prf",
         "ensemble",
         "ensemble_step",
         "steering_rad",
@@ -106,7 +107,7 @@ ONLY_SIMULATED = "Only for simulated sources."
 SET_BY_RECORDING = "Set when the recording was made."
 RECORDED = "recorded"
 LOCKED_FOR_RECORDINGS = dict.fromkeys(
-    ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles"),
+    ("steering_rad", "frame_rate_hz", "probe", "transmit_frequency_hz", "n_cycles", "dual_prf"),
     SET_BY_RECORDING,
 ) | dict.fromkeys((*HEART, "truth"), ONLY_SIMULATED)
 
@@ -138,7 +139,7 @@ class PrfReadout(QLabel):
         """Tell the three figures."""
         quiet = theme.quiet
         self.setText(
-            f"{quiet('achieved')} {prf_text(acquisition.prf_hz)}&nbsp; "
+            f"{quiet('achieved')} {prfs_text(acquisition)}&nbsp; "
             f"{quiet('max')} {prf_text(acquisition.max_prf_hz)}<br>"
             f"{quiet('v<sub>N</sub>')} {acquisition.nyquist_velocity_m_s * 100:.1f} cm/s&nbsp; "
             f"{quiet('depth limit')} {acquisition.unambiguous_depth_m * 1e3:.0f} mm"

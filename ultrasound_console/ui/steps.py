@@ -117,6 +117,14 @@ def prf_text(prf_hz: float) -> str:
     return f"{prf_hz * 1e-3:.2f} kHz"
 
 
+def prfs_text(acquisition: Acquisition) -> str:
+    """PRF in kHz, and the second one where there is one."""
+    first = prf_text(acquisition.prf_hz)
+    if not acquisition.n_second_pulses:
+        return first
+    return f"{first.removesuffix(' kHz')} + {prf_text(acquisition.second_prf_hz)}"
+
+
 def declared_steps(name: str) -> Steps:
     """Positions of a setting from its declaration."""
     spec = SPECS[name]

@@ -187,7 +187,7 @@ def texts_of(
     moment : datetime
         When the frame came.
     """
-    acquisition = frame.acquisition
+    acquisition, second_hz = frame.acquisition, frame.acquisition.second_prf_hz
     holds = [_HOLDS[panel] for panel in panels]
     if CORRECTED in panels and not frame.processing.dealias:
         holds[panels.index(CORRECTED)] = "raw velocity: de-aliasing is off"
@@ -211,6 +211,7 @@ def texts_of(
         "Frame": str(frame.index),
         "Time": f"{frame.time_s:.6f} s",
         "PRF": f"{acquisition.prf_hz:.6g} Hz",
+        **({"Second PRF": f"{second_hz:.6g} Hz"} if second_hz else {}),
         "Nyquist velocity": f"{100.0 * frame.nyquist_velocity_m_s:.4g} cm/s",
         "Centre frequency": f"{1e-6 * acquisition.center_frequency_hz:.6g} MHz",
         "Probe": acquisition.probe.name,

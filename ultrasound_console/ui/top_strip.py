@@ -12,7 +12,7 @@ from ..pipeline.pace import coarseness
 from ..status import State
 from . import theme
 from .presets import PresetButton
-from .steps import prf_text
+from .steps import prf_text, prfs_text
 
 HEIGHT_PX = 36
 DOT = "\N{BLACK CIRCLE}"
@@ -212,8 +212,8 @@ def figures_of(frame: DopplerFrame, n_less: int = 0) -> tuple[str, ...]:
     """Tell PRF, v_N, length of the ensemble and wall filter, the less the shorter."""
     acquisition, quiet = frame.acquisition, theme.quiet
     asked, got = acquisition.requested_prf_hz, acquisition.prf_hz
-    prf = prf_text(got)
-    if prf != prf_text(asked) and n_less < _MOST_LESS:
+    prf = prfs_text(acquisition)
+    if prf_text(got) != prf_text(asked) and n_less < _MOST_LESS:
         prf = f"{prf} {quiet(f'(asked {prf_text(asked)})')}"
     wall = _wall_text(frame).split(", ")
     wall_text = wall[0].split(" ")[0] if n_less > 1 else ", ".join(wall[: 2 - n_less])

@@ -14,7 +14,7 @@ from ...accuracy import Counts
 from ...frames import Acquisition, DopplerFrame
 from ...geometry import ImageGrid
 from ...status import EngineStatus
-from ..steps import prf_text
+from ..steps import prf_text, prfs_text
 
 Rows = tuple[tuple[str, str], ...]
 FORM_STAGES = ("check", "demodulate", "beamform", "bmode")
@@ -151,12 +151,12 @@ def acquisition_rows(acquisition: Acquisition | None, frame: DopplerFrame | None
         ("sampling", f"{a.sampling_frequency_hz * 1e-6:.3f} MHz, {_mixed(a)}"),
         (
             "PRF",
-            f"{prf_text(a.prf_hz)} (asked {prf_text(a.requested_prf_hz)}, "
+            f"{prfs_text(a)} (asked {prf_text(a.requested_prf_hz)}, "
             f"at most {prf_text(a.max_prf_hz)})",
         ),
         ("v_N", f"{a.nyquist_velocity_m_s * 100:.2f} cm/s"),
         ("unambiguous depth", f"{a.unambiguous_depth_m * 1e3:.0f} mm"),
-        ("ensemble", f"{a.n_pulses} pulses"),
+        ("ensemble", _ensemble_text(a)),
         ("frame interval", interval),
         ("waves", _waves_text(a)),
         ("colour angle", f"{steered}, receive {_received(a)}"),
@@ -238,6 +238,12 @@ def _degrees(angles_rad: Sequence[float]) -> str:
         first, last = math.degrees(angles_rad[0]), math.degrees(angles_rad[-1])
         return f"{len(angles_rad)} from {first:.1f} to {last:.1f}\N{DEGREE SIGN}"
     return ", ".join(f"{math.degrees(angle):.1f}\N{DEGREE SIGN}" for angle in angles_rad)
+
+
+def _ensemble_text(acquisition: Acquisition) -> str:
+    n_second = acquisition.n_second_pulses
+    second = f", then {n_second} at {prf_text(acquisition.second_prf_hz)}" if n_second else ""
+    return f"{acquisition.n_pulses} pulses{second}"
 
 
 def _cycles(n_cycles: float) -> str:
