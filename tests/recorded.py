@@ -34,7 +34,7 @@ def channel_frame(index: int, of: Acquisition, dtype="int16", **changes) -> Chan
         time_s=index * of.frame_interval_s + 1e-9 / 3,
         received_s=100.0 + index * of.frame_interval_s,
         acquisition=of,
-        colour=samples(of.n_pulses),
+        colour=samples(of.n_colour_pulses),
         bmode=samples(len(of.bmode_angles_rad)) if of.bmode_angles_rad else None,
     )
     return dataclasses.replace(frame, **changes)
@@ -42,9 +42,9 @@ def channel_frame(index: int, of: Acquisition, dtype="int16", **changes) -> Chan
 
 def iq_frame(index: int, of: Acquisition) -> IqFrame:
     rng = np.random.default_rng(index)
-    n_lanes = -(-of.n_pulses // 4) * 4
+    n_lanes = -(-of.n_colour_pulses // 4) * 4
     iq = np.zeros((*of.colour_grid.shape, 2, n_lanes), np.float32)
-    iq[..., : of.n_pulses] = rng.normal(size=(*iq.shape[:-1], of.n_pulses)) * 1e3
+    iq[..., : of.n_colour_pulses] = rng.normal(size=(*iq.shape[:-1], of.n_colour_pulses)) * 1e3
     power = rng.exponential(1e5, of.bmode_grid.shape).astype(np.float32)
     time_s = index * of.frame_interval_s
     return IqFrame(index, time_s, 100.0 + time_s, of, iq, power)
@@ -57,7 +57,7 @@ def record(path, frames, *, notes=(), **options) -> RecorderStatus:
     recorder.start()
     for frame in frames:
         if recorder.content is Content.IQ:
-            recorder.take_iq(quantise(frame.iq, frame.acquisition.n_pulses), frame)
+            recorder.take_iq(quantise(frame.iq, frame.acquisition.n_colour_pulses), frame)
         else:
             recorder.take(frame)
     recorder.stop()

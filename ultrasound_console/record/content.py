@@ -193,11 +193,11 @@ class Part:
         """Whether the arrays are those of the acquisition."""
         acquisition, (_, first), (_, second) = self.acquisition, self.first, self.second
         if content is Content.CHANNELS:
-            waves = (acquisition.n_pulses, acquisition.probe.n_elements)
+            waves = (acquisition.n_colour_pulses, acquisition.probe.n_elements)
             bmode = (len(acquisition.bmode_angles_rad), acquisition.probe.n_elements)
             n_axes = {len(first), len(second or first)}
             return n_axes == {3} and first[:2] == waves and (not second or second[:2] == bmode)
-        iq = (*acquisition.colour_grid.shape, 2, acquisition.n_pulses)
+        iq = (*acquisition.colour_grid.shape, 2, acquisition.n_colour_pulses)
         types = (self.first.dtype, self.second.dtype) == ("int16", "float32")
         return types and (first, second) == (iq, acquisition.bmode_grid.shape)
 

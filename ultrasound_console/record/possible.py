@@ -20,6 +20,8 @@ _LIMITS = {
     "sound_speed_m_s": (100.0, 1e4),
     "start_time_s": (-1.0, 1.0),
     "n_pulses": (2, 1024),
+    "second_prf_hz": (0.0, 1e6),
+    "n_second_pulses": (0, 1024),
     "frame_interval_s": (0.0, 1e4),
     "transmit_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),
     "receive_angle_rad": (-_STEEPEST_RAD, _STEEPEST_RAD),

@@ -14,7 +14,7 @@ from .content import GROUP, Content, Part, raw_bytes
 from .zea_layout import finish_map, make_map, make_raw_data, make_track, to_zea, write_scan
 
 _IQ_TOLD = (
-    "In-phase and quadrature of each pulse of the ensemble; times peak / 32767, "
+    "In-phase and quadrature of each colour pulse; times peak / 32767, "
     f"the peak of its frame in {GROUP}/frames/peak"
 )
 
@@ -93,7 +93,7 @@ class PartTracks:
         if is_map and not self.time_s:
             return
         acquisition, (colour, *bmode) = self.part.acquisition, self._tracks
-        angles = (acquisition.transmit_angle_rad,) * acquisition.n_pulses
+        angles = (acquisition.transmit_angle_rad,) * acquisition.n_colour_pulses
         write_scan(colour, acquisition, angles, self._intervals_s())
         for track in bmode:
             write_scan(track, acquisition, acquisition.bmode_angles_rad, None)
@@ -105,13 +105,16 @@ class PartTracks:
     def _intervals_s(self) -> NDArray[np.float64]:
         """Time from every colour pulse to the next, also over the end of a frame."""
         acquisition = self.part.acquisition
-        within_s = 1.0 / acquisition.prf_hz
-        span_s = (acquisition.n_pulses - 1) * within_s
-        usual_s = max(acquisition.frame_interval_s, span_s + within_s)
+        n_even = acquisition.n_pulses - 1
+        within_s = np.full(acquisition.n_colour_pulses, 1.0 / acquisition.prf_hz)
+        if acquisition.n_second_pulses:
+            within_s[n_even:] = 1.0 / acquisition.second_prf_hz
+        span_s = n_even * within_s[0] + acquisition.n_second_pulses * within_s[-1]
+        usual_s = max(acquisition.frame_interval_s, span_s + within_s[-1])
         to_next_s = np.append(np.diff(self.time_s), usual_s)
         # Where another acquisition came in between, time may have begun anew.
         to_next_s = np.where(to_next_s > span_s, to_next_s, usual_s)
-        intervals_s = np.full((len(self.time_s), acquisition.n_pulses), within_s)
+        intervals_s = np.tile(within_s, (len(self.time_s), 1))
         intervals_s[:, -1] = to_next_s[: len(self.time_s)] - span_s
         return intervals_s
 
@@ -119,7 +122,7 @@ class PartTracks:
 def _maps(track: h5py.Group, part: Part) -> list[h5py.Dataset]:
     """Make the map of beamformed samples, and that of the echo power."""
     acquisition = part.acquisition
-    pulses = range(1, acquisition.n_pulses + 1)
+    pulses = range(1, acquisition.n_colour_pulses + 1)
     samples = make_map(
         track,
         "doppler_iq",
