@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import h5py
 import numpy as np
 import pytest
 from recorded import acquisition, channel_frame, identical, iq_frame, record
@@ -247,6 +248,9 @@ def test_a_recording_keeps_both_blocks(content, tmp_path):
     make = iq_frame if content is Content.IQ else channel_frame
     made = [make(k, of) for k in range(3)]
     record(tmp_path / "a.h5", made, content=content)
+    with h5py.File(tmp_path / "a.h5") as file:
+        intervals_s = file["tracks/track_0/scan/time_to_next_transmit"][0]
+    np.testing.assert_allclose(intervals_s[-4:-1], [1 / 3000.0, 1 / 12000.0, 1 / 12000.0])
     source = open_source(str(tmp_path / "a.h5"), real_time=False)
     source.start()
     for before in made:
