@@ -161,6 +161,7 @@ TEXTS = [
     ({"acquisition/prf_hz": None}, "acquisition/prf_hz: inf is outside"),
     ({"acquisition/sound_speed_m_s": -1540.0}, "acquisition/sound_speed_m_s: -1540 is outside"),
     ({"acquisition/n_pulses": 12.5}, "acquisition/n_pulses: is not what it should be"),
+    ({"acquisition/n_second_pulses": 2}, "acquisition/second_prf_hz: missing"),
     ({"acquisition/n_pulses": 10**9}, "acquisition/n_pulses: 1e+09 is outside"),
     ({"acquisition/n_pulses": 14}, "frame/samples: is int16 (64, 64, 2, 15), not int16"),
     ({"made_with": {"wall_filter": "polynomial-14"}}, "'polynomial-14' is no filter of 15 pulses"),

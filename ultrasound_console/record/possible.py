@@ -41,6 +41,8 @@ def check_possible(acquisition: Acquisition) -> None:
         value = getattr(acquisition, name)
         if not low <= value <= high:
             raise ValueError(f"acquisition/{name}: {value:g} is outside {low:g} ... {high:g}")
+    if acquisition.n_second_pulses and acquisition.second_prf_hz < _LIMITS["prf_hz"][0]:
+        raise ValueError("acquisition/second_prf_hz: missing, though there are second pulses")
     for name in ("colour_grid", "bmode_grid"):
         grid = getattr(acquisition, name)
         ends = (*grid.lines, *grid.range_m, *grid.apex_m)
