@@ -2,6 +2,8 @@
 
 import gc
 import importlib
+import os
+import time
 
 import numba
 import numpy as np
@@ -103,6 +105,9 @@ def test_what_is_kept_is_seen_in_the_cache(monkeypatch, tmp_path):
     kernels.made(1)
     assert compilation_module.is_kept(kernels.made)
     assert not compilation_module.is_kept(kernels.made_later)
+    # What an older version of the source has left behind does not count.
+    os.utime(source, (time.time() + 60.0,) * 2)
+    assert not compilation_module.is_kept(kernels.made)
 
 
 @pytest.mark.parametrize("collects", [True, False])

@@ -17,6 +17,7 @@ from ultrasound_console.settings import Settings
 from ultrasound_console.sources import SourceError
 from ultrasound_console.status import State
 from ultrasound_console.store import SettingsStore
+from ultrasound_console.ui.cine.loop import Figures
 
 TIMEOUT_S = 30.0
 
@@ -623,6 +624,23 @@ def test_frames_keep_the_f_number_that_their_samples_were_formed_with(rig):
     rig.until(lambda: rig.engine.status().rerun_share is None)
     made = [frame.processing for frame in held_frames(rig)]
     assert [(each.wall_filter, each.f_number) for each in made] == [("none", 1.2), ("none", 2.5)]
+    figures = Figures.of(rig.engine.cine.loop(), rig.store.current.processing)
+    assert not figures.outdated.any()
+
+
+def test_a_frame_that_is_processed_again_does_not_outlive_its_source(rig, monkeypatch):
+    frozen_loop(rig)
+    gate = Gate(monkeypatch)
+    rig.store.change(wall_filter="none")
+    rig.engine.show(1)
+    rig.until(lambda: gate.n_entered == 1)
+    rig.sources["fake"] = FakeSource(source="second")
+    rig.open()
+    n_shown = len(rig.frames)
+    for _ in range(2):
+        gate.passes.release()
+    rig.next_frame()
+    assert [frame.acquisition.source for frame in rig.frames[n_shown:]] == ["second"]
 
 
 def test_the_loop_stays_as_it_was_until_all_is_done(rig, monkeypatch):

@@ -86,7 +86,9 @@ def watch(qtbot, window, parsers, seconds, n_looks):
         newest_ms, latencies_ms[:] = latencies_ms[:], []
         median_ms = float(np.median(newest_ms)) if newest_ms else float("nan")
         painted = window.meter.frames
-        n_gl_objects = sum(len(parser._objects) for parser in parsers)
+        objects = itertools.chain.from_iterable(parser._objects.values() for parser in parsers)
+        # A text marks one that has just gone.
+        n_gl_objects = sum(not isinstance(one, str) for one in objects)
         course.append(
             (time.perf_counter() - begin_s, *resources(), n_gl_objects, painted, median_ms)
         )

@@ -243,6 +243,9 @@ def test_a_recording_without_a_prf_asks_for_it_and_opens(start, tmp_path):
         ("2500", 2500.0),
         (" 2500 Hz ", 2500.0),
         ("2,5kHz", 2500.0),
+        ("4.500 kHz", 4500.0),
+        ("3,000", None),  # three Hz, or three thousand
+        ("4.500 Hz", None),
         ("", None),
         ("0", None),
         ("-3000", None),

@@ -31,7 +31,10 @@ try:
 except ImportError as failure:
     if sys.argv[1:2] != ["doctor"]:
         sys.exit(_cannot_start(failure))
-    print(*doctor.checks(), sep="\n")  # the doctor needs no package
+    for check in doctor.checks():  # the doctor needs no package
+        print(check)
+    if len(sys.argv) > 2:
+        print("options are left out, a report too: they need the packages", file=sys.stderr)
     sys.exit(CANNOT_START)
 
 

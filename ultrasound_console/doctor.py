@@ -193,8 +193,7 @@ def check_onnxruntime() -> Check:
         wanted = ONNX_DISTRIBUTIONS[0 if platform.machine() in {"x86_64", "AMD64"} else 1]
         return Check(name, False, "not installed", _pip(f"install {wanted}"))
     detail = ", ".join(f"{distribution} {version}" for distribution, version in found.items())
-    remove = _pip("uninstall -y " + " ".join(found))
-    mend = f"{remove} && {_pip('install ' + next(iter(found)))}"
+    mend = _pip("uninstall -y " + " ".join(found), "install " + next(iter(found)))
     if len(found) > 1:
         return Check(name, False, f"{detail}: the two overwrite each other", mend)
     fault = _import_fault("onnxruntime")
@@ -379,13 +378,13 @@ def gpu_check(label: str, cuda: tuple[int, int], *, with_cupy: bool) -> Check:
     return Check("GPU", True, detail)
 
 
-def _pip(arguments: str) -> str:
+def _pip(*steps: str) -> str:
     """Command that lets pip do something; the start script where pip refuses (PEP 668)."""
     marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
     script = Path(__file__).parent.parent / "console"
     if sys.prefix == sys.base_prefix and marker.exists() and script.is_file():
         return f"{script} doctor"
-    return f"{sys.executable} -m pip {arguments}"
+    return " && ".join(f"{sys.executable} -m pip {step}" for step in steps)
 
 
 def _import_fault(module: str) -> str:

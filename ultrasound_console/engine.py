@@ -397,7 +397,9 @@ class Engine:
         self.cine.replace(frame)
         if processing != wanted:
             self._network.rehearse(iq, wanted)
-        self._finished.put(self.cine.frame(index) or frame)
+        held = self.cine.frame(index)
+        if held is not None:  # else another source has taken over
+            self._finished.put(held)
 
     def _go_on_with(self, rerun: Rerun) -> None:
         """Process one more frame of the loop; after the last one, put them all in place."""

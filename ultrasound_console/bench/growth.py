@@ -155,6 +155,14 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def check() -> None:
+    """Raise ImportError, with the way out, if Matplotlib is missing."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ImportError("--figure needs Matplotlib: install the extra 'train'") from error
+
+
 def draw(report: dict[str, Any], path: Path) -> None:
     """Write the costs and their straight lines as a picture.
 
@@ -165,10 +173,9 @@ def draw(report: dict[str, Any], path: Path) -> None:
     OSError
         The file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("--figures needs Matplotlib: install the extra 'train'") from error
+    check()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(3.2 * len(report), 3.2), layout="constrained")
     every_axes = figure.subplots(1, len(report), squeeze=False)[0]
     for axes, (name, rows) in zip(every_axes, report.items(), strict=True):

@@ -123,6 +123,11 @@ def _growth(figure: Path | None) -> dict[str, Any]:
     from ..ui.app import CannotStartError
     from ..ui.offscreen import drawing_at
 
+    if figure is not None:
+        try:
+            growth.check()  # before minutes of measuring
+        except ImportError as error:
+            raise InputError(str(error)) from error
     report: dict[str, Any] = growth.measure()
     try:
         report["window_pixels"] = growth.measure_windows(drawing_at)
@@ -132,8 +137,6 @@ def _growth(figure: Path | None) -> dict[str, Any]:
     if figure is not None:
         try:
             growth.draw(report, figure)
-        except ImportError as error:
-            raise InputError(str(error)) from error
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"{figure}: cannot be written: {reason}") from error

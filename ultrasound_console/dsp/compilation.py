@@ -119,6 +119,8 @@ class Compilation(event.Listener):  # type: ignore[misc]
 
 
 def is_kept(kernel: Any) -> bool:
-    """Whether a kernel has been compiled before, for whichever arrays."""
+    """Whether a kernel has been compiled since its source was written, for whichever arrays."""
     name = f"*.{kernel.py_func.__name__}-*.nbi"
-    return any(Path(kernel.stats.cache_path).glob(name))
+    written_s = Path(kernel.py_func.__code__.co_filename).stat().st_mtime
+    kept = Path(kernel.stats.cache_path).glob(name)
+    return any(index.stat().st_mtime >= written_s for index in kept)

@@ -5,7 +5,10 @@ the cache that they share. The second one makes what comes behind the demodulati
 one has its window, a source and a demodulated frame, much of it is there.
 
 It helps only where nothing was ever compiled. Numba writes that a kernel is kept before it writes
-the kernel, so where there are old ones another process might load one of these.
+the kernel, so where there are old ones another process might load one of these. Two processes that
+keep two kinds of one kernel in the same moment could mix them up: what then fails at every start is
+mended by deleting the cache. Of those listed only what :func:`.beamform.delay_and_sum` calls comes in
+several kinds.
 """
 
 from __future__ import annotations
@@ -115,7 +118,8 @@ class _Ending(event.Listener):  # type: ignore[misc]
         self.thread.start()
 
     def _watch(self) -> None:
-        sys.stdin.buffer.read()
+        # Without a buffer: the interpreter may end meanwhile, and would wait for its lock.
+        os.read(sys.stdin.fileno(), 1)
         self._alone = True
 
     def on_start(self, event: event.Event) -> None:

@@ -16,6 +16,8 @@ _EXAMPLE = "in Hz, or with the unit: 4.5 kHz"
 _WIDE_PX = 260
 _TYPED = re.compile(r"\s*(\d+(?:[.,]\d+)?)\s*(k?hz)?\s*", re.ASCII | re.IGNORECASE)
 
+_UNCLEAR = re.compile(r"\d+[.,]\d{3}", re.ASCII)
+
 
 class Opening(Protocol):
     """Opens a source."""
@@ -55,10 +57,16 @@ def ask_prf(over: QWidget, name: str, open_source: Opening) -> None:
 
 
 def typed_prf_hz(text: str) -> float | None:
-    """PRF as a person types it, in Hz unless kHz stands behind; None for what is no PRF."""
+    """PRF as a person types it, in Hz unless kHz stands behind; None for what is no PRF.
+
+    A mark before three digits may divide thousands or stand before decimals: only kHz tells.
+    """
     found = _TYPED.fullmatch(text)
     if found is None:
         return None
     number, unit = found.groups()
-    prf_hz = float(number.replace(",", ".")) * (1e3 if (unit or "").casefold() == "khz" else 1.0)
+    in_khz = (unit or "").casefold() == "khz"
+    if not in_khz and _UNCLEAR.fullmatch(number):
+        return None
+    prf_hz = float(number.replace(",", ".")) * (1e3 if in_khz else 1.0)
     return prf_hz if PRF.low <= prf_hz <= PRF.high else None

@@ -19,7 +19,7 @@ from .slider import ALIASED_COLOUR, SPEED_COLOUR, CineSlider
 from .transport import BarButton, end_icon, pause_icon, play_icon, step_icon
 
 HEIGHT_PX = 64
-_BUTTON_PX = (34, 25)
+_BUTTON_PX = (32, 25)
 _FREEZE_PX = (100, 54)
 _LEGEND_PX = 128
 _GAP_PX = 4

@@ -197,7 +197,9 @@ class Figures:
         # Thousands of frames share a few settings.
         made_by = {id(frame.processing): frame.processing for frame in loop}
         others = {
-            key for key, made in made_by.items() if processing is not None and made != processing
+            key
+            for key, made in made_by.items()
+            if processing is not None and made != processing.for_samples_of(made)
         }
         return cls(
             np.array([frame.aliased_share for frame in loop], np.float64),

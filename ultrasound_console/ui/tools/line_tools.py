@@ -137,7 +137,7 @@ class LineTools:
         frame, angle_rad = self._canvas.frame, self._canvas.display.angle_rad
         if frame is None:
             return []
-        self.profile.show_frame(frame)  # it follows what is on screen ten times a second
+        self.profile.show_frame(frame)  # it follows what is on screen now and then
         conditions = Conditions.of(frame, angle_rad or None)
         return [
             *self.calipers.rows(conditions),

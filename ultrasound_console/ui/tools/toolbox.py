@@ -77,7 +77,7 @@ class Toolbox(QObject):
         say: Callable[..., object],
     ) -> None:
         super().__init__(window)
-        self._followed_s = -math.inf
+        self._followed_s, self._was_frozen = -math.inf, False
         self.box = ColourBoxEditor(canvas, lambda: store.current.acquisition, start)
         self.row = ToolRow(canvas, always=[self.box.edges])
         self.plots = PlotArea(canvas)
@@ -133,7 +133,9 @@ class Toolbox(QObject):
         self.box.set_frozen(frozen)
         self.correcting.show(frame, frozen=frozen)
         now_s = time.perf_counter()
-        if not (frozen or at_once) and now_s < self._followed_s + _LIVE_EVERY_S:
+        is_live = frame is not None and not (frozen or self._was_frozen)
+        self._was_frozen = frozen
+        if is_live and not at_once and now_s < self._followed_s + _LIVE_EVERY_S:
             return
         self._followed_s = now_s
         loop = of_one_clock(loop, frame.index if frame is not None and frozen else None)
