@@ -7,8 +7,8 @@ one has its window, a source and a demodulated frame, much of it is there.
 It helps only where nothing was ever compiled. Numba writes that a kernel is kept before it writes
 the kernel, so where there are old ones another process might load one of these. Two processes that
 keep two kinds of one kernel in the same moment could mix them up: what then fails at every start is
-mended by deleting the cache. Of those listed only what :func:`.beamform.delay_and_sum` calls comes in
-several kinds.
+mended by deleting the cache. Of those listed only what :func:`.beamform.delay_and_sum` calls comes
+in several kinds.
 """
 
 from __future__ import annotations
