@@ -499,6 +499,7 @@ def test_settings_are_written_a_moment_after_the_last_change_and_at_the_end(reme
 def test_settings_that_a_source_refuses_do_not_keep_it_shut(remembering, memory):
     at = remembering
     open_live(at)
+    save_as(at, "mine")
     at.key(Qt.Key.Key_F7)
     open_live(at, "other")
     at.source.refuse = "not any more"
@@ -514,6 +515,8 @@ def test_settings_that_a_source_refuses_do_not_keep_it_shut(remembering, memory)
     at.window.open_source("known")
     at.until(lambda: at.engine.status().source == "known flow")
     assert at.engine.store.current.acquisition.prf_hz == 3000.0
+    # Nor is a preset named that is not in force.
+    at.until(lambda: at.window.preset.text() == "No preset")
 
 
 def test_a_damaged_memory_is_told_and_the_source_opens(remembering, memory):

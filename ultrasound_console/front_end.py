@@ -277,6 +277,7 @@ class FrontEnd:
                 opened=opened.source.name,
                 asked=opened.name,
                 start=opened.start,
+                is_as_left=opened.last is not None,
                 annotations=opened.annotations,
             )
         )

@@ -120,6 +120,8 @@ class Notice:
         What it was opened as: a path or ``simulated:NAME``.
     start : AcquisitionSettings or None
         What it starts with where nothing has been set.
+    is_as_left : bool
+        Whether it is shown with the settings that it was last used with.
     lacks_prf : str
         Name of a recording that opens once it is told its PRF.
     annotations : tuple of Note
@@ -131,5 +133,6 @@ class Notice:
     opened: str = ""
     asked: str = ""
     start: AcquisitionSettings | None = None
+    is_as_left: bool = False
     lacks_prf: str = ""
     annotations: tuple[Note, ...] = ()

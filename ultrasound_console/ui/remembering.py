@@ -51,10 +51,6 @@ class Remembering(QObject):
         # An angle is that of the vessel that was in the picture then.
         return remembered.settings.replace(angle_rad=0.0)
 
-    def knows(self, source: str) -> bool:
-        """Whether settings were given for a source that has not begun yet."""
-        return source in self._recalled
-
     def begin(self, source: str) -> str:
         """Remember for this source from now on; return the preset it was last used with."""
         self.flush()

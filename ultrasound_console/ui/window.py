@@ -339,8 +339,9 @@ class MainWindow(QMainWindow):
         self._is_new_source = True
         self.canvas.reset_view()
         start = notice.start or self.store.current.acquisition
-        self.settings.begin(start, is_known=self.remembering.knows(notice.asked))
-        self.preset.recall(self.remembering.begin(notice.asked))
+        self.settings.begin(start, is_known=notice.is_as_left)
+        preset = self.remembering.begin(notice.asked)
+        self.preset.recall(preset if notice.is_as_left else "")
         self.settings.show()
         self.start_page.remember(notice.asked)
         self.opened.emit(notice.opened)
