@@ -18,7 +18,7 @@ from ultrasound_console.__main__ import main
 from ultrasound_console.assets import AssetError
 from ultrasound_console.dsp import features, kernels_network
 from ultrasound_console.dsp.arrays import pack_ensemble
-from ultrasound_console.dsp.evidence import EchoShift, cells_of, fold_evidence
+from ultrasound_console.dsp.evidence import N_MAPS, EchoShift, cells_of, echo_evidence
 from ultrasound_console.frames import IqFrame, Status
 from ultrasound_console.geometry import ImageGrid
 from ultrasound_console.pipeline import doppler
@@ -36,7 +36,7 @@ def pictures(shape=SHAPE, seed=0):
     power_db, echo_db = rng.normal(10, 20, shape), rng.normal(-30, 20, shape)
     previous = np.where(rng.uniform(size=shape) < 0.3, np.nan, rng.normal(0, 3, shape))
     planes = velocity, power_db, bandwidth, echo_db, previous
-    maps = rng.uniform(size=(7, *cells_of(shape))).astype(np.float32)
+    maps = rng.uniform(size=(N_MAPS, *cells_of(shape))).astype(np.float32)
     return [plane.astype(np.float32) for plane in planes], maps
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_model_is_refused(tmp_path):
 def write_model(
     path,
     planes=("planes", 1, ["b", 7, "r", "c"]),
-    evidence=("evidence", 1, ["b", 8, "q", "p"]),
+    evidence=("evidence", 1, ["b", 32, "q", "p"]),
     output=("logits", 1, ["b", 8, "r", "c"]),
     *,
     extra=None,
@@ -230,7 +230,7 @@ def write_model(
         ({"planes": ("planes", 1, [4, 7, "r", "c"])}, "'planes' is for 4 pictures at once"),
         ({"planes": ("planes", 1, ["b", 7, 192, 256])}, "for 192 x 256 pixels only"),
         ({"planes": ("planes", 10, ["b", 7, "r", "c"])}, "'planes' is tensor"),
-        ({"evidence": ("evidence", 1, ["b", 7, "q", "p"])}, "'evidence' has 7 channels, not 8"),
+        ({"evidence": ("evidence", 1, ["b", 7, "q", "p"])}, "'evidence' has 7 channels, not 32"),
         ({"output": ("folds", 1, ["b", 8, "r", "c"])}, "no output 'logits', only folds"),
         (
             {"output": ("logits", 1, ["b", "n", "r", "c"]), "n_copies": 3},
@@ -405,7 +405,7 @@ def test_the_network_is_shown_what_it_was_trained_with():
     np.testing.assert_allclose(np.diff(echo_db), np.diff(level_db), atol=1e-3)
     assert -12.0 < echo_db.max() < -8.0  # the bright end has 10 dB of headroom
     assert previous is None
-    assert evidence.shape == (7, 24, 16)
+    assert evidence.shape == (N_MAPS, 24, 16)
     flow = picture.status != Status.NO_FLOW
     assert flow.any()
     assert not flow.all()
@@ -431,16 +431,13 @@ def test_flow_that_is_no_blood_to_the_network_is_not_passed_over():
     assert not picture.confidence[~flow].any()
 
 
-def test_the_evidence_is_for_the_velocity_that_is_unwrapped():
-    # Persistence changes the velocity: the candidates are counted from what it leaves.
-    processing = ProcessingSettings(persistence_s=0.2)
-    before = doppler(iq_frame(0), processing, None, Asked())
-    network, iq = Asked(), iq_frame(1)
-    doppler(iq, processing, before, network)
-    velocity, *_, evidence = network.calls[0]
+def test_the_network_is_shown_the_echoes_of_the_frame():
+    network, iq = Asked(), iq_frame(0)
+    picture = doppler(iq, ProcessingSettings(), None, network)
+    *_, evidence = network.calls[0]
     acquisition = iq.acquisition
     shift = echo_shift(acquisition)
-    expected = fold_evidence(iq.iq, acquisition.n_pulses, velocity, shift, before.wall_filter)
+    expected = echo_evidence(iq.iq, acquisition.n_pulses, shift, picture.wall_filter)
     np.testing.assert_array_equal(evidence, expected)
 
 

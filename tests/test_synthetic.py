@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from known_truth import frames_of, lumen_of
 from scipy.ndimage import gaussian_filter
-from test_fold_evidence import clean_recipe, uniform_flow
+from test_echo_evidence import clean_recipe, uniform_flow
 
 from ultrasound_console.geometry import plane_wave_velocity_m_s
 from ultrasound_console.training import synthetic
@@ -88,7 +88,9 @@ def test_echoes_turn_along_the_grid_as_the_beamformer_leaves_them():
     echoes = made.iq[..., 0, 0] + 1j * made.iq[..., 1, 0]
     down = np.angle(np.sum(echoes[1:] * echoes[:-1].conj()))
     across = np.angle(np.sum(echoes[:, 1:] * echoes[:, :-1].conj()))
-    turns = (down - recipe.shift.radians_per_row, across - recipe.shift.radians_per_line)
+    # Samples are at the carrier's phase: half a turn for each v_N that an echo rises.
+    per_row = np.pi / recipe.shift.rows_per_nyquist
+    turns = (down - per_row, across - per_row * recipe.shift.rows_per_line)
     np.testing.assert_allclose(np.sin(turns), 0.0, atol=0.05)
     assert np.cos(turns).min() > 0.9
 

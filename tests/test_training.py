@@ -12,6 +12,7 @@ import pytest
 from ultrasound_console import assets
 from ultrasound_console.__main__ import main
 from ultrasound_console.dsp import features
+from ultrasound_console.dsp.evidence import LAGS
 from ultrasound_console.training import batches, dataset
 
 torch = pytest.importorskip("torch", reason="needs the extra 'train'")
@@ -19,7 +20,12 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from ultrasound_console.training import train as training  # noqa: E402
-from ultrasound_console.training.network import FoldNet, export_onnx  # noqa: E402
+from ultrasound_console.training.network import (  # noqa: E402
+    EVIDENCE_WEIGHT,
+    WIDTHS,
+    FoldNet,
+    export_onnx,
+)
 from ultrasound_console.training.quantised import main as quantise_command  # noqa: E402
 from ultrasound_console.training.quantised import quantise  # noqa: E402
 
@@ -109,7 +115,7 @@ def test_evidence_and_previous_frame_come_and_go(frames_folder):
 
 
 def test_mirrored_flow_mirrors_evidence(frames_folder):
-    # What a frame says of fold n, the same frame with the flow turned round says of -n.
+    # What a frame says of a speed, the same frame with the flow turned round says of the opposite.
     shards = dataset.Shards(frames_folder / "frames")
     seen = set()
     for step in range(40):
@@ -118,10 +124,14 @@ def test_mirrored_flow_mirrors_evidence(frames_folder):
         frames = shards.take(np.random.default_rng(step).integers(0, len(shards), 1))
         if not batch.evidence.any():
             continue
-        plain = features.evidence(frames.evidence, frames.velocity.shape)[0, 1:].mean(axis=(1, 2))
-        found = batch.evidence[0, 1:].mean(axis=(1, 2))
+        plain = features.evidence(frames.evidence, frames.velocity.shape)[0].mean(axis=(1, 2))
+        found = batch.evidence[0].mean(axis=(1, 2))
         is_turned = not np.allclose(plain, found, atol=1e-3)
-        np.testing.assert_allclose(found, plain[::-1] if is_turned else plain, atol=1e-3)
+        # For each lag the mean, then the speeds.
+        plain, found = plain.reshape(len(LAGS), -1), found.reshape(len(LAGS), -1)
+        np.testing.assert_allclose(found[:, 0], plain[:, 0], atol=1e-3)
+        wanted = plain[:, :0:-1] if is_turned else plain[:, 1:]
+        np.testing.assert_allclose(found[:, 1:], wanted, atol=1e-3)
         seen.add(is_turned)
     assert seen == {True, False}
 
@@ -276,6 +286,23 @@ def test_starts_with_the_network_of_another_training(plan, tmp_path):
     training.train(second)
     kept = torch.load(second.folder / training.CHECKPOINT, weights_only=True)["average"]
     torch.testing.assert_close(kept["head.weight"], first["head.weight"])
+
+
+def test_starts_with_a_network_that_had_other_evidence(plan, tmp_path):
+    training.train(plan)
+    start = tmp_path / "older.pt"
+    older = torch.load(plan.folder / training.CHECKPOINT, weights_only=True)
+    name, n_picture = EVIDENCE_WEIGHT, WIDTHS[0]
+    whole = older["average"][name]
+    older["average"][name] = whole[:, : n_picture + 8].clone()
+    torch.save(older, start)
+    second = dataclasses.replace(
+        plan, folder=tmp_path / "second", n_steps=1, learning_rate=1e-12, start=start
+    )
+    training.train(second)
+    kept = torch.load(second.folder / training.CHECKPOINT, weights_only=True)["average"]
+    torch.testing.assert_close(kept[name][:, :n_picture], whole[:, :n_picture])
+    assert float(kept[name][:, n_picture:].abs().max()) < 1e-9
 
 
 def test_a_start_that_is_no_checkpoint_is_said_before_any_frame_is_made(plan, tmp_path):

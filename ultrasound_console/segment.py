@@ -15,7 +15,7 @@ from .assets import AssetError, check_listed, model
 from .dsp import features
 from .dsp.arrays import aligned_empty, aligned_zeros
 from .dsp.device import missing_gpu, reason
-from .dsp.evidence import CELL, N_FOLDS, cells_of
+from .dsp.evidence import CELL, N_MAPS, cells_of
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 """Models that come with the program: as it was trained, and the same in eight bits."""
 LOGITS = "logits"
 """Name of the output."""
-N_CLASSES = N_FOLDS + 1
+N_CLASSES = features.N_FOLDS + 1
 """Folds -3 ... 3, and the lumen."""
 
 _CHANNELS = {features.PLANES: features.N_PLANES, features.EVIDENCE: features.N_EVIDENCE}
@@ -116,7 +116,7 @@ class Segmenter:
             The model fails at this size.
         """
         nothing = aligned_zeros(shape)
-        maps = aligned_zeros((N_FOLDS, *cells_of(shape)))
+        maps = aligned_zeros((N_MAPS, *cells_of(shape)))
         # The first run plans its memory, the second one has it.
         for _ in range(2):
             self.posterior(nothing, nothing, nothing, nothing, previous=nothing, evidence=maps)
@@ -137,7 +137,7 @@ class Segmenter:
         ----------
         velocity, power_db, bandwidth, echo_db, previous : (n_depths, n_lines) float32
             See :func:`.dsp.features.planes`.
-        evidence : (N_FOLDS, n_depths / 4, n_lines / 4) float32, optional
+        evidence : (N_MAPS, n_depths / 4, n_lines / 4) float32, optional
             See :func:`.dsp.features.evidence`.
 
         Returns

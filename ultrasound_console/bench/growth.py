@@ -155,25 +155,16 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def check() -> None:
-    """Raise ImportError, with the way out, if Matplotlib is missing."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError("--figure needs Matplotlib: install the extra 'train'") from error
-
-
 def draw(report: dict[str, Any], path: Path) -> None:
     """Write the costs and their straight lines as a picture.
 
     Raises
     ------
     ImportError
-        Matplotlib is missing; the message says where it comes from.
+        Matplotlib is missing.
     OSError
         The file cannot be written.
     """
-    check()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3.2 * len(report), 3.2), layout="constrained")

@@ -14,7 +14,7 @@ from ..dsp import beamform, bmode, doppler
 from ..dsp.agreement import agree
 from ..dsp.arrays import aligned_empty, aligned_zeros, unpack_ensemble
 from ..dsp.demodulate import DemodulationPlan, channel_shape, demodulate
-from ..dsp.evidence import fold_evidence
+from ..dsp.evidence import echo_evidence
 from ..dsp.unwrap import unwrap
 from ..frames import Acquisition, ChannelFrame
 from ..geometry import ImageGrid, Probe
@@ -184,7 +184,7 @@ class Work:
         level = finished.noise_floor_db
         shift = echo_shift(frame.acquisition)
         assert shift is not None
-        evidence = fold_evidence(self.iq, N_PULSES, maps.velocity, shift, kind)
+        evidence = echo_evidence(self.iq, N_PULSES, shift, kind)
         shown = maps.velocity, finished.power_db, maps.bandwidth, finished.bmode_db
         self.stages: dict[str, Task] = {
             "demodulate": lambda: demodulate(frame.colour, plan, out=self.channel),
@@ -193,7 +193,7 @@ class Work:
             "smooth": lambda: doppler.smooth(lags, width),
             "maps": lambda: (doppler.maps(smoothed), bmode.to_db(maps.power, level)),
             "bmode": self._bmode,
-            "evidence": lambda: fold_evidence(self.iq, N_PULSES, maps.velocity, shift, kind),
+            "evidence": lambda: echo_evidence(self.iq, N_PULSES, shift, kind),
             "solver": lambda: unwrap(maps.velocity, coherence, flow, pixel_m=pixel_m),
         }
         if (found := self.segmenter) is not None:

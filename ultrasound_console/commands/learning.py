@@ -6,7 +6,7 @@ import argparse
 import json
 
 from ..arguments import changes_of
-from .terminal import InputError, check_json, note, show_progress
+from .terminal import InputError, check_drawing, check_json, note, show_progress
 
 
 def train_network(options: argparse.Namespace) -> int:
@@ -68,10 +68,10 @@ def judge_folds(options: argparse.Namespace) -> int:
     if not 1 <= options.scenes <= len(TEST_SEEDS):
         raise InputError(f"--scenes {options.scenes}: give 1 ... {len(TEST_SEEDS)}")
     check_json(options.json)
+    if options.figures is not None:
+        check_drawing("--figures")
     segmenter = None
     try:
-        if options.figures is not None:
-            figures.check()
         segmenter = Segmenter(options.model)
     except ImportError as error:
         raise InputError(str(error)) from error

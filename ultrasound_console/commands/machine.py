@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..declared import Choice, Range, Switch, specs
 from ..settings import GROUPS, Settings
-from .terminal import InputError, check_json
+from .terminal import InputError, check_drawing, check_json
 
 if TYPE_CHECKING:
     from ..doctor import Check
@@ -124,10 +124,7 @@ def _growth(figure: Path | None) -> dict[str, Any]:
     from ..ui.offscreen import drawing_at
 
     if figure is not None:
-        try:
-            growth.check()  # before minutes of measuring
-        except ImportError as error:
-            raise InputError(str(error)) from error
+        check_drawing("--figure")
     report: dict[str, Any] = growth.measure()
     try:
         report["window_pixels"] = growth.measure_windows(drawing_at)

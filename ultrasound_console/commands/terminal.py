@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +34,12 @@ def check_json(path: Path | None) -> None:
     """Refuse what is not the name of a file in a folder that exists."""
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise InputError(f"{path}: give the name of a file in a folder that exists")
+
+
+def check_drawing(option: str) -> None:
+    """Refuse an option that draws where Matplotlib is missing, before hours of measuring."""
+    if find_spec("matplotlib") is None:
+        raise InputError(f"{option} needs Matplotlib: install the extra 'train'")
 
 
 def unwritten(path: Path, error: OSError) -> InputError:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels_agreement as kernels
-from . import kernels_evidence as evidence
+from . import kernels_costs as costs
 from .arrays import aligned_empty, aligned_zeros
 from .unwrap import LEAST_WEIGHT, Unwrapped, merge
 
@@ -85,7 +85,7 @@ def agree(
     if merged is None:
         return Unwrapped(fold, confidence, abstained, (), bloodless)
     cost = merged.no_cost()
-    evidence.posterior_costs(posterior, weight, merged.labels, _NETWORK, cost)
+    costs.posterior_costs(posterior, weight, merged.labels, _NETWORK, cost)
     fold_of, lead = merged.settled(cost)
     # Probabilities add up to one: the costs of a region, to what its pixels count.
     most = np.bincount(merged.number, -cost.sum(axis=1))

@@ -1,12 +1,16 @@
-"""What speaks for each fold: how well echoes line up again after the shift that it implies.
+"""What speaks for each speed: how well echoes line up again after the shift that it implies.
 
-A velocity v + 2 n v_N moves the echoes from pulse to pulse by a distance that is another for every
-n. For each candidate the ensemble is correlated with itself one and two pulses later, shifted along
-the beam by that distance, and by a few lateral distances, of which the best counts. This is the
-extended autocorrelation: Lai, Torp, Kristoffersen, "An extended autocorrelation method for
-estimation of blood velocity", IEEE TUFFC 44 (1997). Weak in a pixel, it adds up over a region, and
-unlike continuity it is absolute. Two pulses tell the candidates apart by twice the distance, as
-long as the echoes last.
+Blood at a speed of w v_N moves its echoes from pulse to pulse by a distance that grows with w,
+whatever their phase says. For each of fifteen speeds the ensemble is correlated with itself one and
+two pulses later, shifted along the beam by that distance, and by a few lateral distances, of which
+the best counts. That is the part of the extended autocorrelation that tells folds apart: Lai, Torp,
+Kristoffersen, "An extended autocorrelation method for estimation of blood velocity", IEEE TUFFC 44
+(1997). Weak in a pixel, it adds up over a region, and unlike continuity it is absolute.
+
+Only the magnitude of a pixel's correlation counts, over the energies of both places; pixels count
+by the square of their energy. Phase is left out on purpose, and so is the measured velocity: where
+the phase is noise, it would turn the sum over neighbours into noise as well, and just there the
+shift has to tell. The network sees both and joins them.
 
 The maps have a quarter of the resolution: cells of 4 x 4 pixels.
 """
@@ -22,20 +26,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
-from . import eigen_filter, kernels_folds, wall_filter
+from . import eigen_filter, kernels_evidence, wall_filter
 from .arrays import LANES, aligned_empty, aligned_zeros
-from .doppler import smoothing_window
 
-N_FOLDS = 7
+LAGS = (1, 2)
+"""Pulses between those that are correlated."""
+SPEEDS = tuple(range(-7, 8))
+"""Speeds that are tried, in v_N."""
+N_MAPS = len(LAGS) * len(SPEEDS)
 CELL = 4
-_MAX_FOLD = N_FOLDS // 2
-_LAGS = (1, 2)
-# Lateral candidates on each side, and every which line is looked at.
-_SIDES = 2
-_LINE_STEP = 2
-_ROW_STEP = 2
-# Width of the averaging, cells.
-_WIDTH = 3.5
+# Lines from one pixel that is looked at to the next, and rows for each pulse of the lag.
+_STEP = 2
+# Lateral candidates on each side, by lag.
+_SIDES = {1: 3, 2: 4}
+# Neighbouring cells are averaged; the network does the rest.
+_WINDOW = np.array([0.25, 0.5, 0.25], np.float32)
 
 
 @dataclass(frozen=True)
@@ -91,17 +96,7 @@ class EchoShift:
     @property
     def lines_per_candidate(self) -> int:
         """Lines from one lateral candidate to the next; a multiple of the line step."""
-        return _LINE_STEP * max(1, round(self.lines_per_wavelength / _LINE_STEP))
-
-    @property
-    def radians_per_row(self) -> float:
-        """Phase that the beamformed echoes gain per row: samples are at the carrier's phase."""
-        return math.pi / self.rows_per_nyquist
-
-    @property
-    def radians_per_line(self) -> float:
-        """Phase that the beamformed echoes gain per line."""
-        return self.radians_per_row * self.rows_per_line
+        return _STEP * max(1, round(self.lines_per_wavelength / _STEP))
 
 
 def cells_of(shape: tuple[int, int]) -> tuple[int, int]:
@@ -109,85 +104,120 @@ def cells_of(shape: tuple[int, int]) -> tuple[int, int]:
     return -(-shape[0] // CELL), -(-shape[1] // CELL)
 
 
-def fold_evidence(
-    iq: NDArray[Any],
-    n_pulses: int,
-    velocity: NDArray[Any],
-    shift: EchoShift,
-    kind: str = wall_filter.NONE,
+def echo_evidence(
+    iq: NDArray[Any], n_pulses: int, shift: EchoShift, kind: str = wall_filter.NONE
 ) -> NDArray[Any]:
-    """Correlation of the echoes for each candidate fold.
+    """Correlation of the echoes for each speed.
 
     Parameters
     ----------
     iq : (n_depths, n_lines, 2, n_lanes) float32 or float64
         Beamformed ensemble; double precision takes the array code.
     n_pulses : int
-    velocity : (n_depths, n_lines) float32 or float64
-        As measured, in units of v_N.
     shift : EchoShift
     kind : str
         Wall filter.
 
     Returns
     -------
-    (7, n_depths / 4, n_lines / 4) array
-        Folds -3 ... 3; 0 ... 1. The cells at the end may be partial.
+    (N_MAPS, n_depths / 4, n_lines / 4) array
+        All speeds of the first lag, then those of the second; 0 ... 1. The cells at the end may be
+        partial. Maps of a lag that the ensemble is too short for are zero.
     """
     filter_matrix = _filter_matrix(iq, n_pulses, kind)
-    lags = [lag for lag in _LAGS if lag < n_pulses]
+    lags = tuple(lag for lag in LAGS if lag < n_pulses)
+    n_depths, n_lines = iq.shape[:2]
     if iq.dtype == np.float64:
         signal = (iq[..., 0, :n_pulses] + 1j * iq[..., 1, :n_pulses]) @ filter_matrix.T
-        parts = [_correlations(signal, velocity, shift, lag) for lag in lags]
-        mean: NDArray[np.float64] = np.mean(parts, axis=0)
-        return mean
-    n_depths, n_lines = velocity.shape
-    n_columns = -(-n_lines // _LINE_STEP)
+        exact = np.zeros((N_MAPS, *cells_of((n_depths, n_lines))))
+        for number, lag in enumerate(lags):
+            exact[number * len(SPEEDS) :][: len(SPEEDS)] = _lined_up(signal, shift, lag)
+        return exact
     lanes = -(-n_pulses // LANES) * LANES
     weights = np.zeros((2, n_pulses, lanes), np.float32)
     weights[0, :, :n_pulses] = filter_matrix.T.real
     weights[1, :, :n_pulses] = filter_matrix.T.imag
-    # The shifted ensemble is read to one register behind its end.
-    store = aligned_empty((n_depths * n_columns * 2 * lanes + lanes,))
-    store[-lanes:] = 0.0
-    filtered = store[:-lanes].reshape(n_depths, n_columns, 2, lanes)
-    turns = _turns(n_depths, shift.radians_per_row), _turns(n_lines, shift.radians_per_line)
+    # Fourth powers of any unit, volts or counts, have to stay numbers.
+    largest = float(np.abs(iq[::CELL, ::CELL]).max(initial=0.0))
+    if largest > np.finfo(np.float32).tiny:
+        weights /= np.float32(largest)
+    candidates = _candidates(shift, lags)
+    n_columns = -(-n_lines // _STEP)
+    # Zeros before the first column of each row, which are those behind the row before as well: no
+    # candidate need ask where it is. One beyond the picture sees zeros wherever it looks.
+    columns = np.clip(candidates.columns, -n_columns, n_columns)
+    margin = int(np.abs(columns).max(initial=0))
+    width = margin + -(-n_columns // LANES) * LANES
+    filtered = _with_margin((n_depths, lanes, 2, width), margin)
     is_complex = bool(np.iscomplexobj(filter_matrix))
-    kernels_folds.filtered_columns(iq, weights, is_complex, n_pulses, _LINE_STEP, *turns, filtered)
-    n_lateral = 2 * _SIDES + 1
-    n_sums = -(-(2 * N_FOLDS * n_lateral + 1) // LANES) * LANES
-    cells = cells_of(velocity.shape)
-    sums, smoothed = aligned_empty((*cells, n_sums)), aligned_empty((*cells, n_sums))
-    velocity = np.require(velocity, np.float32, ["C", "W"])
-    maps = aligned_zeros((N_FOLDS, *cells))
-    for lag in lags:
-        kernels_folds.correlate(
-            filtered,
-            velocity,
-            n_pulses,
-            lag,
-            shift.rows_per_nyquist,
-            shift.rows_per_line,
-            _LINE_STEP,
-            shift.lines_per_candidate // _LINE_STEP,
-            _SIDES,
-            sums,
-        )
-        kernels_folds.smoothed_cells(sums, _window(), smoothed)
-        kernels_folds.add_best_candidates(smoothed, n_lateral, 1.0 / len(lags), maps)
+    kernels_evidence.filtered_rows(iq, weights, is_complex, n_pulses, _STEP, margin, filtered)
+    energy = _with_margin((len(lags), 2, n_depths, width), margin)
+    kernels_evidence.energies_of(filtered, n_pulses, energy)
+    cells = cells_of((n_depths, n_lines))
+    sums = aligned_empty((cells[0], candidates.lag.size + len(lags), cells[1]))
+    kernels_evidence.correlate(
+        filtered,
+        energy,
+        n_pulses,
+        margin,
+        candidates.lag,
+        candidates.rows,
+        columns,
+        sums,
+    )
+    smoothed = aligned_empty(sums.shape)
+    kernels_evidence.smoothed_cells(sums, _WINDOW, smoothed)
+    maps = aligned_zeros((N_MAPS, *cells))
+    kernels_evidence.best_candidates(smoothed, candidates.of_map, len(lags), maps)
     return maps
 
 
-@lru_cache(maxsize=1)
-def _window() -> NDArray[np.float32]:
-    return smoothing_window(_WIDTH).astype(np.float32)
+def _with_margin(shape: tuple[int, ...], margin: int) -> NDArray[np.float32]:
+    """Array with so many zeros behind its end."""
+    memory = aligned_empty((math.prod(shape) + margin,))
+    memory[memory.size - margin :] = 0.0
+    return memory[: memory.size - margin].reshape(shape)
 
 
-@lru_cache(maxsize=64)
-def _turns(n: int, radians: float) -> NDArray[np.float32]:
-    """Cosine and sine of the phase at every row or line."""
-    phase = radians * np.arange(n)
-    return np.stack([np.cos(phase), np.sin(phase)]).astype(np.float32)
+@dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Shifts to try, each once, and which of them belong to each map.
+
+    Attributes
+    ----------
+    lag, rows, columns : (n,) int64
+        Pulses later; rows to go up, and looked-at columns to go to the right.
+    of_map : (n_lags * n_speeds, n_sides) int64
+        Numbers of the candidates; -1 where there are fewer.
+    """
+
+    lag: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    of_map: NDArray[np.int64]
+
+
+@lru_cache(maxsize=16)
+def _candidates(shift: EchoShift, lags: tuple[int, ...]) -> _Candidates:
+    numbers: dict[tuple[int, int, int], int] = {}
+    of_map = np.full((len(lags) * len(SPEEDS), 2 * max(_SIDES.values()) + 1), -1, np.int64)
+    for number, lag in enumerate(lags):
+        for k, speed in enumerate(SPEEDS):
+            for side, (up, lines) in enumerate(_shifts(shift, lag, speed)):
+                key = lag, up, lines // _STEP
+                of_map[number * len(SPEEDS) + k, side] = numbers.setdefault(key, len(numbers))
+    lag_of, rows, columns = np.array(list(numbers), np.int64).reshape(-1, 3).T.copy()
+    return _Candidates(lag_of, rows, columns, of_map)
+
+
+def _shifts(shift: EchoShift, lag: int, speed: float) -> list[tuple[int, int]]:
+    """Rows upwards and lines to the right of all lateral candidates."""
+    found = []
+    for side in range(-_SIDES[lag], _SIDES[lag] + 1):
+        n = side * shift.lines_per_candidate
+        up = lag * shift.rows_per_nyquist * speed + shift.rows_per_line * n
+        found.append((math.floor(up + 0.5), n))
+    return found
 
 
 def _filter_matrix(iq: NDArray[Any], n_pulses: int, kind: str) -> NDArray[Any]:
@@ -198,43 +228,32 @@ def _filter_matrix(iq: NDArray[Any], n_pulses: int, kind: str) -> NDArray[Any]:
     return eigen_filter.projection(correlation, wall_filter.cutoff(kind, n_pulses))
 
 
-def _correlations(
-    signal: NDArray[np.complex128], velocity: NDArray[Any], shift: EchoShift, lag: int
-) -> NDArray[np.float64]:
+def _lined_up(signal: NDArray[np.complex128], shift: EchoShift, lag: int) -> NDArray[np.float64]:
     """Make the maps of one lag; the kernels repeat this."""
-    n_depths, n_lines = velocity.shape
-    rows, lines = np.arange(n_depths), np.arange(n_lines)
-    grid_phase = shift.radians_per_row * rows[:, None] + shift.radians_per_line * lines
-    signal = signal * np.exp(-1j * grid_phase)[..., None]
-
-    i, j = np.meshgrid(rows[::_ROW_STEP], lines[::_LINE_STEP], indexing="ij")
-    chequered = (i // _ROW_STEP + j // _LINE_STEP) % 2 == 0
-    i, j = i[chequered], j[chequered]
-    v = velocity[i, j]
-    here = signal[i, j, :-lag]
-    cells = cells_of(velocity.shape)
-    cell = (i // CELL) * cells[1] + j // CELL
-    n_cells = cells[0] * cells[1]
+    n_depths, n_lines = signal.shape[:2]
+    rows, lines = np.arange(0, n_depths, _STEP * lag), np.arange(0, n_lines, _STEP)
+    i, j = np.meshgrid(rows, lines, indexing="ij")
+    cells = cells_of((n_depths, n_lines))
 
     def per_cell(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        plane = np.zeros(n_cells)
-        np.add.at(plane, cell, values)
-        plane = plane.reshape(cells)
+        plane = np.zeros(cells)
+        np.add.at(plane, (i // CELL, j // CELL), values)
         for axis in (0, 1):
-            plane = convolve1d(plane, smoothing_window(_WIDTH), axis=axis, mode="constant")
+            plane = convolve1d(plane, _WINDOW, axis=axis, mode="constant")
         return plane
 
-    energy = per_cell(np.sum(np.abs(here) ** 2, axis=-1))
-    maps = np.zeros((N_FOLDS, *cells))
-    for fold in range(-_MAX_FOLD, _MAX_FOLD + 1):
-        for side in range(-_SIDES, _SIDES + 1):
-            n = side * shift.lines_per_candidate
-            up = shift.rows_per_nyquist * lag * (v + 2.0 * fold) + shift.rows_per_line * n
-            row, line = np.floor(i - up + 0.5).astype(int), j + n
+    here = signal[i, j, :-lag]
+    energy_here = np.sum(np.abs(here) ** 2, axis=-1)
+    energy_there = np.sum(np.abs(signal[..., lag:]) ** 2, axis=-1)
+    whole = per_cell(energy_here**2)
+    maps = np.zeros((len(SPEEDS), *cells))
+    for k, speed in enumerate(SPEEDS):
+        for up, n in _shifts(shift, lag, speed):
+            row, line = i - up, j + n
             inside = (row >= 0) & (row < n_depths) & (line >= 0) & (line < n_lines)
-            there = signal[np.clip(row, 0, n_depths - 1), np.clip(line, 0, n_lines - 1), lag:]
-            product = np.sum(there * np.conj(here), axis=-1)
-            product *= np.exp(-1j * np.pi * lag * v) * inside
-            size = np.hypot(per_cell(product.real), per_cell(product.imag))
-            maps[fold + _MAX_FOLD] = np.maximum(maps[fold + _MAX_FOLD], size)
-    return np.minimum(1.0, maps / np.where(energy > 0.0, energy, 1.0))
+            row, line = np.clip(row, 0, n_depths - 1), np.clip(line, 0, n_lines - 1)
+            size = np.abs(np.sum(signal[row, line, lag:] * np.conj(here), axis=-1)) ** 2
+            there = energy_there[row, line]
+            size *= inside * energy_here / np.where(there > 0.0, there, np.inf)
+            maps[k] = np.maximum(maps[k], per_cell(size))
+    return np.sqrt(np.minimum(1.0, maps / np.where(whole > 0.0, whole, np.inf)))

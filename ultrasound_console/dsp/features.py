@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import aligned_empty, fast_path
-from .evidence import CELL, N_FOLDS
+from .evidence import CELL, LAGS, N_MAPS, SPEEDS
 
 PLANES = "planes"
 """Name of the first input: cosine and sine of the phase, power, bandwidth, echo level, corrected
 velocity of the previous frame, and where that is known."""
 EVIDENCE = "evidence"
-"""Name of the second input: mean over the folds, and the deviation of each from it."""
+"""Name of the second input: for each lag the mean over the speeds, and how far each is from it."""
+N_FOLDS = 7
+"""Classes that the network tells apart: folds -3 ... 3."""
 N_PLANES = 7
-N_EVIDENCE = 1 + N_FOLDS
+N_EVIDENCE = len(LAGS) + N_MAPS
 STRIDE = 32
 """Rows and lines of the network's input are multiples of this."""
 
@@ -107,8 +109,8 @@ def evidence(
 
     Parameters
     ----------
-    maps : (..., N_FOLDS, n_depths / 4, n_lines / 4) float32 or float64, optional
-        Of :func:`.evidence.fold_evidence`; without it the input is zero. Those of a single picture
+    maps : (..., N_MAPS, n_depths / 4, n_lines / 4) float32 or float64, optional
+        Of :func:`.evidence.echo_evidence`; without it the input is zero. Those of a single picture
         in float32 take the compiled kernel.
     shape : tuple of int
         (..., n_depths, n_lines) of the picture.
@@ -125,14 +127,18 @@ def evidence(
         out = aligned_empty((*lead, N_EVIDENCE, rows, columns))
     kernel = None if lead or maps is None else fast_path("network_evidence", maps)
     if kernel is not None:
-        kernel(maps, _EVIDENCE_SCALE, out)
+        kernel(maps, len(LAGS), _EVIDENCE_SCALE, out)
         return out
     out.fill(0.0)
     if maps is not None:
         picture = out[..., : maps.shape[-2], : maps.shape[-1]]
-        mean = maps.mean(axis=-3, keepdims=True, dtype=np.float32)
-        picture[..., :1, :, :] = mean
-        picture[..., 1:, :, :] = (maps - mean) * np.float32(_EVIDENCE_SCALE)
+        for number in range(len(LAGS)):
+            of_lag = maps[..., number * len(SPEEDS) : (number + 1) * len(SPEEDS), :, :]
+            mean = of_lag.mean(axis=-3, keepdims=True, dtype=np.float32)
+            first = number * (1 + len(SPEEDS))
+            deviation = (of_lag - mean) * np.float32(_EVIDENCE_SCALE)
+            picture[..., first : first + 1, :, :] = mean
+            picture[..., first + 1 : first + 1 + len(SPEEDS), :, :] = deviation
     return out
 
 

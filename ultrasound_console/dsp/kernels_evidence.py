@@ -1,204 +1,297 @@
-# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
-"""Compiled costs of folds: what walls, speed and the previous frame hold against each.
+"""Compiled kernels of the evidence for speeds; see :mod:`.evidence`."""
 
-A *cost* is evidence against a fold, in the unit of the votes of :mod:`.kernels_regions`.
-:mod:`.unwrap` says what the steps are for and puts them in order.
-"""
+# ruff: noqa: PLR0917 (kernels are called with positional arguments only)
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
-from .kernels_regions import MAX_FOLD, N_STEPS, Bool, Float32, Int32
-from .lanes_numba import kernel
+from .arrays import LANES
+from .lanes_numba import (
+    every,
+    kernel,
+    load,
+    multiply_add,
+    reordered,
+    store,
+    store_quads,
+    subtract,
+)
 
-N_FOLDS = 2 * MAX_FOLD + 1
-N_ASKED = 7  # folds that a network tells apart
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
-_TWO = np.float32(2.0)
+# One over this is a number still.
+_LEAST = np.finfo(np.float32).tiny
+_QUAD = 4
 
 
 @kernel
-def wall_samples(
-    velocity: Float32, weight: Float32, flow: Bool, hole: Bool, reach: tuple[int, int]
-) -> tuple[Int32, Float32, Float32]:
-    """Find the pixels along the walls and look from each into the lumen.
-
-    Parameters
-    ----------
-    velocity, weight : (n_depths, n_lines) float32
-    flow, hole : (n_depths, n_lines) bool
-        Support, and pixels that are neither flow nor wall.
-    reach : (axial, lateral)
-        Pixels to look inwards.
-
-    Returns
-    -------
-    pixels : (n,) int32
-        Flat indices; a pixel in a corner comes more than once.
-    at_wall : (n,) float32
-        Velocity half as far outwards as was looked inwards, going on as it changes inside.
-    weights : (n,) float32
-    """
-    n_rows, n_columns = flow.shape
-    n_most = 0
-    for i in range(n_rows):
-        for j in range(n_columns - 1):
-            n_most += flow[i, j] != flow[i, j + 1]
-    for i in range(n_rows - 1):
-        for j in range(n_columns):
-            n_most += flow[i, j] != flow[i + 1, j]
-    pixels = np.empty(n_most, np.int32)
-    at_wall = np.empty(n_most, np.float32)
-    weights = np.empty(n_most, np.float32)
-    n = 0
-    for i in range(n_rows):
-        for j in range(n_columns):
-            if not flow[i, j]:
-                continue
-            for direction in range(4):
-                down = (1, -1, 0, 0)[direction]
-                right = (0, 0, 1, -1)[direction]
-                y, x = i - down, j - right
-                if y < 0 or y >= n_rows or x < 0 or x >= n_columns or flow[y, x] or hole[y, x]:
-                    continue
-                here = velocity[i, j]
-                change = _ZERO
-                y, x = i, j
-                for _ in range(reach[direction // 2]):
-                    y += down
-                    x += right
-                    if y < 0 or y >= n_rows or x < 0 or x >= n_columns or not flow[y, x]:
-                        break
-                    difference = velocity[y, x] - here
-                    if difference > _ONE:
-                        difference -= _TWO
-                    elif difference < -_ONE:
-                        difference += _TWO
-                    change += difference
-                    here = velocity[y, x]
-                pixels[n] = i * n_columns + j
-                at_wall[n] = velocity[i, j] - np.float32(0.5) * change
-                weights[n] = weight[i, j] * weight[i, j]
-                n += 1
-    return pixels[:n], at_wall[:n], weights[:n]
+def _filtered(
+    data: Float32,
+    at: int,
+    in_lanes: int,
+    table: Float32,
+    is_complex: bool,
+    n_pulses: int,
+    lanes: int,
+    block: int,
+) -> tuple[Any, Any]:
+    """One register of a pixel's filtered pulses."""
+    re = im = every(_ZERO)
+    for k in range(n_pulses):
+        w = load(table, k * lanes + block)
+        re = multiply_add(every(data[at + k]), w, re)
+        im = multiply_add(every(data[at + in_lanes + k]), w, im)
+    if is_complex:
+        for k in range(n_pulses):
+            w = load(table, (n_pulses + k) * lanes + block)
+            re = multiply_add(every(-data[at + in_lanes + k]), w, re)
+            im = multiply_add(every(data[at + k]), w, im)
+    return re, im
 
 
 @kernel
-def wall_costs(
-    labels: Int32,
-    root: Int32,
-    offset: Int32,
-    pixels: Int32,
-    at_wall: Float32,
+def filtered_rows(
+    iq: Float32,
     weights: Float32,
-    strength: float,
-    beyond: float,
-    trust_from: float,
-    trust_to: float,
-    shares: Float32,
-    cost: Float32,
-) -> Float32:
-    """Add, for every region and fold, what its walls hold against it.
-
-    A pixel at a wall costs its absolute velocity up to v_N, and ``beyond`` times what exceeds
-    that. Components whose walls do not agree on one fold follow no no-slip (a solid that turns,
-    a border that is no wall) and count less: not at all where the largest agreeing share is
-    ``trust_from`` or lower, in full from ``trust_to`` on. ``shares`` is (n_regions, 2 N_STEPS) of
-    zeros to work in.
-
-    Returns
-    -------
-    trust : (n_regions,) float32
-        Of each root's component, 0 where it has no walls.
-    """
-    n_regions = root.size
-    flat = labels.reshape(-1)
-    for k in range(pixels.size):
-        r = flat[pixels[k]]
-        if r < 0:
-            continue
-        bin_ = int(np.rint(np.float32(0.5) * at_wall[k])) + offset[r] + N_STEPS
-        shares[root[r], min(max(bin_, 0), 2 * N_STEPS - 1)] += weights[k]
-    trust = np.zeros(n_regions, np.float32)
-    for r in range(n_regions):
-        total = shares[r].sum()
-        if total > _ZERO:
-            agreed = (shares[r].max() / total - trust_from) / (trust_to - trust_from)
-            trust[r] = min(max(agreed, _ZERO), _ONE)
-    for k in range(pixels.size):
-        r = flat[pixels[k]]
-        if r < 0:
-            continue
-        factor = np.float32(strength) * weights[k] * trust[root[r]]
-        for f in range(N_FOLDS):
-            speed = abs(at_wall[k] + _TWO * np.float32(f - MAX_FOLD))
-            over = max(_ZERO, speed - _ONE)
-            cost[r, f] += factor * (min(speed, _ONE) + np.float32(beyond) * over)
-    return trust
-
-
-@kernel
-def area_costs(
-    velocity: Float32,
-    weight: Float32,
-    labels: Int32,
-    previous: Float32,
-    memory: float,
-    energy: Float32,
-    cost: Float32,
+    is_complex: bool,
+    n_pulses: int,
+    step: int,
+    margin: int,
+    out: Float32,
 ) -> None:
-    """Add, for every region and fold, how far its pixels are from the previous frame.
-
-    A pixel costs the square of its distance, at most 1, times ``memory``; where ``previous`` is
-    NaN it costs its speed times ``energy`` of its region instead.
-    """
-    n_rows, n_columns = labels.shape
-    for i in range(n_rows):
-        for j in range(n_columns):
-            r = labels[i, j]
-            if r < 0:
-                continue
-            square = weight[i, j] * weight[i, j]
-            if previous[i, j] == previous[i, j]:
-                at_distance = np.float32(memory) * square
-                away = velocity[i, j] - previous[i, j]
-                for f in range(N_FOLDS):
-                    distance = away + _TWO * np.float32(f - MAX_FOLD)
-                    cost[r, f] += at_distance * min(distance * distance, _ONE)
-            else:
-                at_speed = energy[r] * square
-                for f in range(N_FOLDS):
-                    cost[r, f] += at_speed * abs(velocity[i, j] + _TWO * np.float32(f - MAX_FOLD))
-
-
-@kernel
-def posterior_costs(
-    posterior: Float32, weight: Float32, labels: Int32, share: float, cost: Float32
-) -> None:
-    """Take off, for every region and fold, how likely a network finds it in the region's pixels.
+    """Wall filter of every ``step``-th line, with the lines side by side in memory.
 
     Parameters
     ----------
-    posterior : (n_depths, n_lines, 8) float32
-        Probabilities of the folds -3 ... 3 in the first lanes.
-    weight : (n_depths, n_lines) float32
-        A pixel counts with the square of its weight.
-    labels : (n_depths, n_lines) int32
-    share : float
-        What a certain pixel counts. Probabilities are added, not their logarithms: pixels that are
-        sure and wrong count no more than others.
-    cost : (n_regions, N_FOLDS) float32
-        Changed in place.
+    iq : (n_depths, n_lines, 2, n_lanes)
+    weights : (2, n_pulses, lanes)
+        Real and imaginary weight of pulse k, row k, in every lane; ``lanes`` are whole registers.
+    is_complex : bool
+    n_pulses, step : int
+    margin : int
+        Columns before the first.
+    out : (n_depths, lanes, 2, width)
+        Margin and whole registers of columns; zero where there is no line.
     """
-    n_rows, n_columns = labels.shape
-    beyond = (N_FOLDS - N_ASKED) // 2
+    n_depths, n_lines, _, in_lanes = iq.shape
+    lanes, width = out.shape[1], out.shape[3]
+    n_columns = -(-n_lines // step)
+    data, flat, table = iq.reshape(-1), out.reshape(-1), weights.reshape(-1)
+    per_line, last = 2 * in_lanes, n_columns - 1
+    given = table, is_complex, n_pulses, lanes
+    for i in range(n_depths):
+        start = i * n_lines * per_line
+        for column in range(0, n_columns, _QUAD):
+            # Behind the last column it comes again, and goes below.
+            at0 = start + column * step * per_line
+            at1 = start + min(column + 1, last) * step * per_line
+            at2 = start + min(column + 2, last) * step * per_line
+            at3 = start + min(column + 3, last) * step * per_line
+            for block in range(0, lanes, LANES):
+                re0, im0 = _filtered(data, at0, in_lanes, *given, block)
+                re1, im1 = _filtered(data, at1, in_lanes, *given, block)
+                re2, im2 = _filtered(data, at2, in_lanes, *given, block)
+                re3, im3 = _filtered(data, at3, in_lanes, *given, block)
+                to = (i * lanes + block) * 2 * width + margin + column
+                store_quads(flat, to, 2 * width, re0, re1, re2, re3)
+                store_quads(flat, to + width, 2 * width, im0, im1, im2, im3)
+        for at in range(i * lanes * 2 * width, (i + 1) * lanes * 2 * width, width):
+            for j in range(at, at + margin):
+                flat[j] = _ZERO
+            for j in range(at + margin + n_columns, at + width):
+                flat[j] = _ZERO
+
+
+@reordered
+def energies_of(filtered: Float32, n_pulses: int, out: Float32) -> None:
+    """Energy of the earlier pulses of each lag, and one over that of the later ones.
+
+    Parameters
+    ----------
+    filtered : (n_depths, lanes, 2, width)
+    n_pulses : int
+    out : (n, 2, n_depths, width)
+        Of the lags 1 ... n.
+    """
+    n_depths, width = filtered.shape[0], filtered.shape[3]
+    for i in range(n_depths):
+        for number in range(out.shape[0]):
+            earlier, later = out[number, 0, i], out[number, 1, i]
+            earlier[:] = _ZERO
+            later[:] = _ZERO
+            for t in range(n_pulses):
+                re, im = filtered[i, t, 0], filtered[i, t, 1]
+                if t + number + 1 < n_pulses:
+                    for j in range(width):
+                        earlier[j] += re[j] * re[j] + im[j] * im[j]
+                if t > number:
+                    for j in range(width):
+                        later[j] += re[j] * re[j] + im[j] * im[j]
+            for j in range(width):
+                later[j] = _ONE / later[j] if later[j] > _LEAST else _ZERO
+
+
+@kernel
+def _share(re: Any, im: Any, inverse_there: Any, energy_here: Any) -> Any:
+    """Squared magnitude over the energy there, times that here."""
+    nothing = every(_ZERO)
+    size = multiply_add(re, re, multiply_add(im, im, nothing))
+    # In this order it never gets larger than the energies.
+    return multiply_add(multiply_add(size, inverse_there, nothing), energy_here, nothing)
+
+
+@kernel
+def correlate(
+    filtered: Float32,
+    energies: Float32,
+    n_pulses: int,
+    margin: int,
+    lags: Int64,
+    rows: Int64,
+    columns: Int64,
+    sums: Float32,
+) -> None:
+    """Correlate every other column with its surroundings later, cell by cell.
+
+    Of the rows it takes every other for one pulse later, every fourth for two. Candidates come lag
+    by lag, and lags are 1 ... n.
+
+    Parameters
+    ----------
+    filtered : (n_depths, lanes, 2, width)
+        From :func:`filtered_rows`, with a margin of zeros behind its end.
+    energies : (n_lags, 2, n_depths, width)
+        From :func:`energies_of`; likewise.
+    n_pulses, margin : int
+    lags, rows, columns : (n,)
+        Of the candidates: pulses later, rows up, columns to the right.
+    sums : (n_cell_rows, n + n_lags, n_cell_lines)
+        Squared magnitudes over the energy there, times that here; then the squared energy here,
+        of each lag.
+    """
+    n_depths, lanes, _, width = filtered.shape
+    n_cell_rows, n_sums, n_cell_lines = sums.shape
+    n_candidates, n_lags = lags.size, n_sums - lags.size
+    flat, powers = filtered.reshape(-1), energies.reshape(-1)
+    used, plane = width - margin, n_depths * width
+    found = np.empty(n_sums * used, np.float32)
+    for cell_row in range(n_cell_rows):
+        found[:] = _ZERO
+        for i in range(4 * cell_row, min(n_depths, 4 * cell_row + 4), 2):
+            here = i * lanes * 2 * width + margin
+            for number in range(n_lags):
+                if i % (2 * (number + 1)) == 0:
+                    at, to = 2 * number * plane + i * width + margin, (n_candidates + number) * used
+                    for j in range(used):
+                        found[to + j] += powers[at + j] * powers[at + j]
+            following = 0
+            while following < n_candidates:
+                # Two at once, as both take the same pixel; beyond the picture they weigh nothing.
+                k, lag = following, lags[following]
+                second = k + 1 if k + 1 < n_candidates and lags[k + 1] == lag else k
+                following = second + 1
+                if i % (2 * lag) != 0:
+                    continue
+                row0, row1 = i - rows[k], i - rows[second]
+                inside0 = 0 <= row0 < n_depths
+                inside1 = second > k and 0 <= row1 < n_depths
+                if not (inside0 or inside1):
+                    continue
+                row0, row1 = row0 if inside0 else i, row1 if inside1 else i
+                weight0, weight1 = _ONE if inside0 else _ZERO, _ONE if inside1 else _ZERO
+                there0 = (row0 * lanes + lag) * 2 * width + margin + columns[k]
+                there1 = (row1 * lanes + lag) * 2 * width + margin + columns[second]
+                of_here = 2 * (lag - 1) * plane + i * width + margin
+                of_there0 = (2 * lag - 1) * plane + row0 * width + margin + columns[k]
+                of_there1 = (2 * lag - 1) * plane + row1 * width + margin + columns[second]
+                for j in range(0, used, LANES):
+                    re0 = forth0 = back0 = re1 = forth1 = back1 = every(_ZERO)
+                    for t in range(n_pulses - lag):
+                        at = j + 2 * t * width
+                        a, b = load(flat, here + at), load(flat, here + at + width)
+                        x, y = load(flat, there0 + at), load(flat, there0 + at + width)
+                        re0 = multiply_add(b, y, multiply_add(a, x, re0))
+                        forth0 = multiply_add(a, y, forth0)
+                        back0 = multiply_add(b, x, back0)
+                        x, y = load(flat, there1 + at), load(flat, there1 + at + width)
+                        re1 = multiply_add(b, y, multiply_add(a, x, re1))
+                        forth1 = multiply_add(a, y, forth1)
+                        back1 = multiply_add(b, x, back1)
+                    energy = load(powers, of_here + j)
+                    to = k * used + j
+                    inverse = load(powers, of_there0 + j)
+                    share = _share(re0, subtract(forth0, back0), inverse, energy)
+                    store(found, to, multiply_add(share, every(weight0), load(found, to)))
+                    to = second * used + j
+                    inverse = load(powers, of_there1 + j)
+                    share = _share(re1, subtract(forth1, back1), inverse, energy)
+                    store(found, to, multiply_add(share, every(weight1), load(found, to)))
+        for k in range(n_sums):
+            for cell in range(n_cell_lines):
+                first = k * used + 2 * cell
+                sums[cell_row, k, cell] = found[first] + found[first + 1]
+
+
+@reordered
+def smoothed_cells(sums: Float32, window: Float32, out: Float32) -> None:
+    """Weighted sum of neighbouring cells, along rows and then along lines.
+
+    Parameters
+    ----------
+    sums : (n_rows, n, n_lines)
+    window : (3,)
+    out : (n_rows, n, n_lines)
+    """
+    n_rows, n, n_lines = sums.shape
+    mixed = np.zeros(n_lines + 2, np.float32)
     for i in range(n_rows):
-        for j in range(n_columns):
-            r = labels[i, j]
-            if r < 0:
-                continue
-            scale = np.float32(share) * weight[i, j] * weight[i, j]
-            for n in range(N_ASKED):
-                cost[r, beyond + n] -= scale * posterior[i, j, n]
+        for k in range(n):
+            for j in range(n_lines):
+                mixed[j + 1] = window[1] * sums[i, k, j]
+            if i > 0:
+                for j in range(n_lines):
+                    mixed[j + 1] += window[0] * sums[i - 1, k, j]
+            if i + 1 < n_rows:
+                for j in range(n_lines):
+                    mixed[j + 1] += window[2] * sums[i + 1, k, j]
+            for j in range(n_lines):
+                left = window[0] * mixed[j] + window[1] * mixed[j + 1]
+                out[i, k, j] = left + window[2] * mixed[j + 2]
+
+
+@reordered
+def best_candidates(sums: Float32, of_map: Int64, n_lags: int, out: Float32) -> None:
+    """Take the best candidate of each map, over the energy.
+
+    Parameters
+    ----------
+    sums : (n_rows, n + n_lags, n_lines)
+        Of the candidates, then the energies.
+    of_map : (n_maps, n_sides)
+        Numbers of the candidates of each map, lag by lag; -1 where there are fewer.
+    n_lags : int
+    out : (n_maps or more, n_rows, n_lines)
+    """
+    n_rows, n_sums, n_lines = sums.shape
+    n_maps, n_sides = of_map.shape
+    for i in range(n_rows):
+        for number in range(n_maps):
+            whole = sums[i, n_sums - n_lags + number * n_lags // n_maps]
+            best = out[number, i]
+            best[:] = _ZERO
+            for side in range(n_sides):
+                k = of_map[number, side]
+                if k >= 0:
+                    for j in range(n_lines):
+                        best[j] = max(best[j], sums[i, k, j])
+            for j in range(n_lines):
+                share = best[j] / whole[j] if whole[j] > _ZERO else _ZERO
+                best[j] = math.sqrt(min(_ONE, share))

@@ -72,18 +72,22 @@ def network_planes(
 
 
 @reordered
-def network_evidence(maps: Float32, scale: float, out: Float32) -> None:
-    """Fill the evidence of one picture, (1 + n_folds, rows / 4, columns / 4)."""
-    n_folds, n_rows, n_columns = maps.shape
-    factor, share = np.float32(scale), np.float32(1.0 / n_folds)
+def network_evidence(maps: Float32, n_lags: int, scale: float, out: Float32) -> None:
+    """Fill the evidence of one picture, (n_lags + n_maps, rows / 4, columns / 4)."""
+    n_maps, n_rows, n_columns = maps.shape
+    n = n_maps // n_lags
+    factor, share = np.float32(scale), np.float32(1.0 / n)
     out[:] = _ZERO
-    for i in range(n_rows):
-        for k in range(n_folds):
-            for j in range(n_columns):
-                out[0, i, j] += share * maps[k, i, j]
-        for k in range(n_folds):
-            for j in range(n_columns):
-                out[1 + k, i, j] = (maps[k, i, j] - out[0, i, j]) * factor
+    for number in range(n_lags):
+        mean, first = number * (1 + n), number * n
+        for i in range(n_rows):
+            for k in range(n):
+                for j in range(n_columns):
+                    out[mean, i, j] += share * maps[first + k, i, j]
+            for k in range(n):
+                for j in range(n_columns):
+                    deviation = maps[first + k, i, j] - out[mean, i, j]
+                    out[mean + 1 + k, i, j] = deviation * factor
 
 
 @reordered

@@ -1,7 +1,7 @@
 # ruff: noqa: PLR0917 (kernels are called with positional arguments only)
 """Compiled choice of the folds that votes and costs together speak for.
 
-See :mod:`.kernels_regions` for votes and :mod:`.kernels_evidence` for costs.
+See :mod:`.kernels_regions` for votes and :mod:`.kernels_costs` for costs.
 :mod:`.unwrap` says what the steps are for and puts them in order.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels_evidence import N_FOLDS
+from .kernels_costs import N_FOLDS
 from .kernels_regions import MAX_FOLD, MAX_STEP, Bool, Float32, Int32
 from .lanes_numba import kernel
 

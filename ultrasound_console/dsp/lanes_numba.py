@@ -218,14 +218,6 @@ def _where_equal(typing: Any, a: Any, b: Any, value: Any) -> tuple[Any, Callable
     return _LANES(a, b, value), codegen
 
 
-def _first(typing: Any, count: Any, value: Any) -> tuple[Any, Callable[..., Any]]:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        inside = _first_lanes(context, builder, args[0], count)
-        return builder.select(inside, args[1], ir.Constant(_VECTOR, [0.0] * LANES))
-
-    return _LANES(count, value), codegen
-
-
 def _load_samples(typing: Any, array: Any, index: Any) -> tuple[Any, Callable[..., Any]]:
     number = array.dtype
 
@@ -329,8 +321,6 @@ whole: Any = intrinsic(_whole)
 """``whole(a)``: a without its fraction."""
 where_equal: Any = intrinsic(_where_equal)
 """``where_equal(a, b, value)``: value in the lanes where a equals b, else 0."""
-first_lanes: Any = intrinsic(_first)
-"""``first_lanes(count, value)``: value in the first lanes, else 0."""
 prefetch: Any = intrinsic(_prefetch)
 """``prefetch(array, index)``: bring a place into the cache; it may lie beyond the array."""
 

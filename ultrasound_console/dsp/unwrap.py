@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import kernels_evidence as evidence
+from . import kernels_costs as costs
 from . import kernels_regions as regions
 from . import kernels_unwrap as folds
 from .arrays import aligned_empty, aligned_zeros
@@ -143,12 +143,10 @@ def unwrap(
     )
     cost = merged.no_cost()
     shares = aligned_zeros((_rounded_up(merged.n_regions), 2 * regions.N_STEPS))[: merged.n_regions]
-    walls = evidence.wall_samples(
-        velocity, weight, flow, _holes(flow, pixel_m), _wall_reach(pixel_m)
-    )
+    walls = costs.wall_samples(velocity, weight, flow, _holes(flow, pixel_m), _wall_reach(pixel_m))
     group = group[merged.number]
     group_offset = merged.offset + group_offset[merged.number]
-    trust = evidence.wall_costs(
+    trust = costs.wall_costs(
         merged.labels, group, group_offset, *walls, _WALL, _BEYOND, *_TRUST, shares, cost
     )
     if previous is None:
@@ -156,9 +154,9 @@ def unwrap(
         previous.fill(np.nan)
     previous = np.require(previous, np.float32, ["C", "W"])
     energy = (_ENERGY * (1.0 - 0.5 * trust[group])).astype(np.float32)
-    evidence.area_costs(velocity, weight, merged.labels, previous, _MEMORY, energy, cost)
+    costs.area_costs(velocity, weight, merged.labels, previous, _MEMORY, energy, cost)
     if chances is not None:
-        evidence.posterior_costs(chances, weight, merged.labels, _ABSOLUTE, cost)
+        costs.posterior_costs(chances, weight, merged.labels, _ABSOLUTE, cost)
 
     fold_of, lead = merged.settled(cost)
     sums = aligned_zeros((2, flow.shape[0] + _WINDOW.size - 1, flow.shape[1]))
@@ -215,7 +213,7 @@ class Merged:
 
     def no_cost(self) -> NDArray[np.float32]:
         """Zeros (n_regions, N_FOLDS), to put in what speaks against each fold of each region."""
-        return aligned_zeros((_rounded_up(self.n_regions), evidence.N_FOLDS))[: self.n_regions]
+        return aligned_zeros((_rounded_up(self.n_regions), costs.N_FOLDS))[: self.n_regions]
 
     def settled(self, cost: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Fold of each region, and the lead of each component's fold over the second best."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dsp import bmode
 from ..dsp.doppler import DopplerMaps
-from ..dsp.evidence import EchoShift, fold_evidence
+from ..dsp.evidence import EchoShift, echo_evidence
 from ..frames import Acquisition, Float32
 from ..segment import Segmenter
 from .checks import Stopwatch
@@ -50,7 +50,7 @@ def fold_probabilities(
     with watch.stage("evidence"):
         evidence = None
         if shift is not None:
-            evidence = fold_evidence(iq, n_pulses, maps.velocity, shift, estimates.kind)
+            evidence = echo_evidence(iq, n_pulses, shift, estimates.kind)
     with watch.stage("network"):
         echo_power = bmode.mean_power(iq, n_pulses)
         echo_db = bmode.to_db(echo_power, bmode.reference_db(echo_power) or 0.0)

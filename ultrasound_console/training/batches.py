@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from ..accuracy import true_fold
 from ..dsp import features
+from ..dsp.evidence import LAGS, SPEEDS
 from .dataset import Frames, Shards
 
 MAX_FOLD = 3
@@ -103,7 +104,10 @@ def draw(rng: np.random.Generator, shards: Shards, size: int, folds: Folds) -> B
     turned = rng.random(size) < 0.5
     planes[turned, 1] *= -1.0
     planes[turned, 5] *= -1.0
-    evidence[turned, 1:] = evidence[turned, :0:-1]
+    for number in range(len(LAGS)):
+        first = number * (1 + len(SPEEDS)) + 1
+        speeds = slice(first, first + len(SPEEDS))
+        evidence[turned, speeds] = evidence[turned, speeds][:, ::-1]
     labels[turned] = np.where(labels[turned] < 0, labels[turned], 2 * MAX_FOLD - labels[turned])
     for axis, share in ((-1, 0.5), (-2, 0.25)):
         mirrored = rng.random(size) < share

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..assets import probe_names
-from ..dsp.evidence import N_FOLDS, EchoShift, cells_of, fold_evidence
+from ..dsp.evidence import N_MAPS, EchoShift, cells_of, echo_evidence
 from ..frames import Acquisition, Float32, IqFrame
 from ..geometry import ImageGrid
 from ..pipeline import doppler
@@ -186,8 +186,8 @@ def _features(
         acquisition.transmit_angle_rad,
         acquisition.receive_angle_rad,
     )
-    evidence = fold_evidence(iq.iq, acquisition.n_pulses, velocity, shift, picture.wall_filter)
-    maps = np.zeros((N_FOLDS, *cells_of(shape)), np.float32)
+    evidence = echo_evidence(iq.iq, acquisition.n_pulses, shift, picture.wall_filter)
+    maps = np.zeros((N_MAPS, *cells_of(shape)), np.float32)
     maps[:, : evidence.shape[1], : evidence.shape[2]] = evidence
     features = Features(
         velocity=_at_corner(velocity, shape, np.nan),

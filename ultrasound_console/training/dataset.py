@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.evidence import N_FOLDS, cells_of
+from ..dsp.evidence import N_MAPS, cells_of
 from .chain_scenes import chain_frames, pace, random_view
 from .synthetic import SHAPE, Features, features, scene
 
@@ -56,7 +56,7 @@ class Frames:
         See :class:`.synthetic.Features`. The velocity is NaN beyond the end of a smaller picture.
     truth : array
         True velocity in units of v_N, NaN outside the lumen, infinite where nobody knows it.
-    evidence : (n, 7, n_depths / 4, n_lines / 4) float32
+    evidence : (n, N_MAPS, n_depths / 4, n_lines / 4) float32
     about : (n,) array of ABOUT
     """
 
@@ -80,6 +80,8 @@ class Shards:
     ------
     FileNotFoundError
         A folder has no shard.
+    ValueError
+        A shard was made by another version.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -92,6 +94,12 @@ class Shards:
             ends.append(len(stems))
         self._planes = [np.load(f"{stem}planes.npy", mmap_mode="r") for stem in stems]
         self._evidence = [np.load(f"{stem}evidence.npy", mmap_mode="r") for stem in stems]
+        for stem, evidence in zip(stems, self._evidence, strict=True):
+            if evidence.shape[1] != N_MAPS:
+                raise ValueError(
+                    f"{stem}evidence.npy: {evidence.shape[1]} maps of evidence, not {N_MAPS}: "
+                    "another version made it; remove its folder"
+                )
         self._about = [np.load(f"{stem}about.npy") for stem in stems]
         sizes = [len(planes) for planes in self._planes]
         self._shard = np.repeat(np.arange(len(sizes)), sizes)
@@ -183,7 +191,7 @@ def _make_shard(
 ) -> None:
     n_frames = 2 * SCENES_PER_SHARD
     planes = np.empty((n_frames, 5, *shape), np.float16)
-    evidence = np.empty((n_frames, N_FOLDS, *cells_of(shape)), np.float16)
+    evidence = np.empty((n_frames, N_MAPS, *cells_of(shape)), np.float16)
     about = np.empty(n_frames, ABOUT)
     make = _of_the_picture if kind == "picture" else _of_the_chain
     for k in range(SCENES_PER_SHARD):
@@ -216,7 +224,7 @@ def write_shard(
     number : int
     planes : (n, 5, n_depths, n_lines) float16
         Velocity, power, bandwidth, echo level and truth; see :class:`Frames`.
-    evidence : (n, 7, n_depths / 4, n_lines / 4) float16
+    evidence : (n, N_MAPS, n_depths / 4, n_lines / 4) float16
     about : (n,) array of ABOUT
     """
     # The planes come last: where they are, the shard is whole.

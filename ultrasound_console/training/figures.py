@@ -35,7 +35,7 @@ def draw(report: Report, folder: Path) -> tuple[Path, ...]:
     Raises
     ------
     ImportError
-        Matplotlib is missing; the message says where it comes from.
+        Matplotlib is missing.
     OSError
         A file cannot be written.
     """
@@ -48,16 +48,7 @@ def draw(report: Report, folder: Path) -> tuple[Path, ...]:
     return tuple(paths)
 
 
-def check() -> None:
-    """Raise ImportError, with the way out, if Matplotlib is missing."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError("--figures needs Matplotlib: install the extra 'train'") from error
-
-
 def _figures(report: Report) -> Iterator[tuple[str, Any]]:
-    check()
     methods = report.sets.get(TEST_SET) or next(iter(report.sets.values()))
     yield "wrong-folds-by-speed", _by_speed(methods)
     if any(scores.coverage for scores in methods.values()):

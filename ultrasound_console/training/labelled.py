@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dsp import bmode
-from ..dsp.evidence import CELL, N_FOLDS, cells_of, fold_evidence
+from ..dsp.evidence import CELL, N_MAPS, cells_of, echo_evidence
 from ..frames import Float32, Status
 from ..labels import LabelledFrame, Shown, label_files, load
 from ..pipeline.segmentation import echo_shift
@@ -154,9 +154,9 @@ def _maps(shown: Shown, truth: Float32, wall_filter: str) -> tuple[Float32, Floa
     velocity = shown.velocity_m_s / np.float32(acquisition.nyquist_velocity_m_s)
     echo_power = bmode.mean_power(iq, n_pulses)
     echo_db = bmode.to_db(echo_power, bmode.reference_db(echo_power) or 0.0)
-    evidence = np.zeros((N_FOLDS, *cells_of(acquisition.colour_grid.shape)), np.float32)
+    evidence = np.zeros((N_MAPS, *cells_of(acquisition.colour_grid.shape)), np.float32)
     if shift is not None:
-        evidence = fold_evidence(iq, n_pulses, velocity, shift, wall_filter)
+        evidence = echo_evidence(iq, n_pulses, shift, wall_filter)
     planes = np.stack([velocity, shown.power_db, shown.bandwidth, echo_db, truth])
     return planes, evidence
 
@@ -182,7 +182,7 @@ def _cut(
     tile[0] = tile[-1] = np.nan
     part = planes[:, at[0] : at[0] + shape[0], at[1] : at[1] + shape[1]]
     tile[:, : part.shape[1], : part.shape[2]] = part
-    cells = np.zeros((N_FOLDS, *cells_of(shape)), np.float16)
+    cells = np.zeros((N_MAPS, *cells_of(shape)), np.float16)
     row, column = (first // CELL for first in at)
     part = evidence[:, row : row + cells.shape[1], column : column + cells.shape[2]]
     cells[:, : part.shape[1], : part.shape[2]] = part

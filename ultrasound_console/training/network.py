@@ -12,12 +12,12 @@ import warnings
 from itertools import pairwise
 from pathlib import Path
 
-from ..dsp.features import EVIDENCE, N_EVIDENCE, N_PLANES, PLANES, STRIDE
+from ..dsp.features import EVIDENCE, N_EVIDENCE, N_FOLDS, N_PLANES, PLANES, STRIDE
 from .pytorch import Tensor, functional, nn, torch
 
-N_FOLDS = 7
-"""Classes of the first outputs: folds -3 ... 3. One more output follows, for the lumen."""
 WIDTHS = (16, 32, 48, 64, 96)
+EVIDENCE_WEIGHT = "down.1.layers.0.weight"
+"""Name of the weights that the evidence comes in by, behind ``WIDTHS[0]`` other inputs."""
 LOGITS = "logits"
 _OPSET = 17
 

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.evidence import N_FOLDS
-from ..dsp.features import EVIDENCE, PLANES
+from ..dsp.features import EVIDENCE, N_FOLDS, PLANES
 from .batches import draw
 from .dataset import Shards
 

@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter1d
 
 from ..dsp import bmode, doppler
 from ..dsp.arrays import aligned_zeros, n_lanes
-from ..dsp.evidence import N_FOLDS, cells_of, fold_evidence
+from ..dsp.evidence import N_MAPS, cells_of, echo_evidence
 from . import kernels_synthesis as kernels
 from .recipe import Recipe, random_recipe
 from .vessels import Flow, random_flow
@@ -73,8 +73,8 @@ class Features:
     bandwidth : array
     echo_db : array
         Power of the unfiltered ensemble below its bright end.
-    evidence : (7, n_depths / 4, n_lines / 4) float32
-        See :func:`..dsp.evidence.fold_evidence`.
+    evidence : (N_MAPS, n_depths / 4, n_lines / 4) float32
+        See :func:`..dsp.evidence.echo_evidence`.
     """
 
     velocity: Float32
@@ -172,9 +172,9 @@ def features(recipe: Recipe, iq: Float32, *, with_evidence: bool = True) -> Feat
         power_db=bmode.to_db(maps.power, floor_db, _LOWEST_POWER_DB),
         bandwidth=maps.bandwidth,
         echo_db=bmode.to_db(echo, reference_db),
-        evidence=fold_evidence(iq, n, maps.velocity, recipe.shift, kind)
+        evidence=echo_evidence(iq, n, recipe.shift, kind)
         if with_evidence
-        else np.zeros((N_FOLDS, *cells_of((n_depths, n_lines))), np.float32),
+        else np.zeros((N_MAPS, *cells_of((n_depths, n_lines))), np.float32),
     )
 
 

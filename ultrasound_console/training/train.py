@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dsp.features import N_FOLDS
 from .batches import UNKNOWN, Batch, draw, inputs_of, labels_of
 from .dataset import Shards, make_shards
 from .labelled import make_labelled_shards
-from .network import N_FOLDS, FoldNet, export_onnx
+from .network import EVIDENCE_WEIGHT, FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
 from .quantised import quantise
 from .synthetic import SHAPE
@@ -383,7 +384,14 @@ def _network_of(checkpoint: Path) -> dict[str, Tensor]:
     """Averaged network of another training, asked for before hours go into frames."""
     try:
         kept: dict[str, Tensor] = torch.load(checkpoint, weights_only=True)["average"]
-        FoldNet().load_state_dict(kept)
+        network = FoldNet()
+        kept_weight, wanted = kept[EVIDENCE_WEIGHT], network.state_dict()[EVIDENCE_WEIGHT]
+        if kept_weight.shape != wanted.shape:
+            _show(f"{checkpoint} saw other evidence: what it makes of it starts from zero")
+            n_picture = network.widths[0]
+            kept[EVIDENCE_WEIGHT] = torch.zeros_like(wanted)
+            kept[EVIDENCE_WEIGHT][:, :n_picture] = kept_weight[:, :n_picture]
+        network.load_state_dict(kept)
     except OSError:
         raise
     except Exception as error:

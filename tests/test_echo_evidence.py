@@ -8,7 +8,13 @@ import pytest
 
 from ultrasound_console.dsp import features
 from ultrasound_console.dsp.arrays import aligned_zeros, n_lanes, pack_ensemble
-from ultrasound_console.dsp.evidence import EchoShift, cells_of, fold_evidence
+from ultrasound_console.dsp.evidence import (
+    N_MAPS,
+    SPEEDS,
+    EchoShift,
+    cells_of,
+    echo_evidence,
+)
 from ultrasound_console.geometry import ImageGrid, plane_wave_velocity_m_s
 from ultrasound_console.training import synthetic
 from ultrasound_console.training.recipe import random_recipe
@@ -23,6 +29,10 @@ SHIFT = EchoShift(rows_per_nyquist=0.6, rows_per_line=0.2, lines_per_wavelength=
         ((64, 64), 16, "svd-medium"),
         ((40, 30), 20, "none"),
         ((12, 9), 2, "none"),
+        ((9, 40), 3, "none"),
+        # Less than the shifts that are tried.
+        ((5, 4), 12, "polynomial-1"),
+        ((2, 2), 6, "none"),
     ],
 )
 def test_kernel_repeats_the_array_code(shape, n_pulses, kind):
@@ -31,42 +41,48 @@ def test_kernel_repeats_the_array_code(shape, n_pulses, kind):
     iq[..., :n_pulses] = rng.standard_normal((*shape, 2, n_pulses))
     # Neighbours alike, so that some correlations are large.
     iq[1:] += iq[:-1]
-    velocity = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-    fast = fold_evidence(iq, n_pulses, velocity, SHIFT, kind)
-    exact = fold_evidence(iq.astype(np.float64), n_pulses, velocity.astype(float), SHIFT, kind)
-    assert fast.shape == exact.shape == (7, *cells_of(shape))
+    # Some places are silent, and some nearly so.
+    iq[shape[0] // 2 :, : shape[1] // 3] = 0.0
+    iq[: shape[0] // 4, shape[1] // 2 :] *= 1e-5
+    fast = echo_evidence(iq, n_pulses, SHIFT, kind)
+    exact = echo_evidence(iq.astype(np.float64), n_pulses, SHIFT, kind)
+    small = echo_evidence(iq * np.float32(1e-18), n_pulses, SHIFT, kind)
+    np.testing.assert_allclose(small, fast, atol=2e-6)
+    assert fast.shape == exact.shape == (N_MAPS, *cells_of(shape))
     assert fast.dtype == np.float32
-    # Rounding to a row may fall to either side in single precision.
-    assert np.mean(np.abs(fast - exact) > 1e-5) < 1e-3
+    np.testing.assert_allclose(fast, exact, atol=2e-6)
 
 
-@pytest.mark.parametrize(("fold", "candidate"), [(1, 0), (-2, 1), (3, -1)])
-def test_echoes_that_move_by_whole_pixels_line_up_at_their_fold_only(fold, candidate):
-    # At one row per v_N a velocity of 2 n v_N moves echoes up by 2 n rows; on its way an echo
-    # also moves sideways, and by one row for every two lines along the wave front.
+@pytest.mark.parametrize(("speed", "candidate"), [(2, 0), (-5, 1), (6, -1), (0, 2)])
+def test_echoes_that_move_by_whole_pixels_line_up_at_their_speed_only(speed, candidate):
+    # At one row per v_N echoes rise as many rows as they have speed; on its way an echo also moves
+    # sideways, and by one row for every two lines along the wave front. Their phase is chance: the
+    # measured velocity has no say.
     shift = EchoShift(rows_per_nyquist=1.0, rows_per_line=0.5, lines_per_wavelength=2.0)
-    n_pulses, shape = 6, (120, 96)
-    rng = np.random.default_rng(fold + 3)
+    n_pulses, shape = 12, (120, 96)
+    rng = np.random.default_rng(speed + 9)
     sideways = candidate * shift.lines_per_candidate
-    upwards = 2 * fold + sideways // 2
+    upwards = speed + sideways // 2
     pad = n_pulses * 8
     wide = tuple(n + 2 * pad for n in shape)
     echoes = rng.standard_normal(wide) + 1j * rng.standard_normal(wide)
     rows, lines = np.mgrid[: shape[0], : shape[1]]
-    carrier = np.exp(1j * (shift.radians_per_row * rows + shift.radians_per_line * lines))
+    turns = np.exp(2j * np.pi * rng.random(shape))
     iq = pack_ensemble(
         np.stack(
             [
-                carrier * echoes[rows + pad + k * upwards, lines + pad - k * sideways]
+                turns * echoes[rows + pad + k * upwards, lines + pad - k * sideways]
                 for k in range(n_pulses)
             ]
         )
     )
-    maps = fold_evidence(iq, n_pulses, np.zeros(shape, np.float32), shift)
-    inner = maps[:, 8:-8, 8:-8]
-    np.testing.assert_allclose(inner[fold + 3], 1.0, atol=1e-5)
-    others = np.delete(inner, fold + 3, axis=0)
-    assert others.max() < 0.35
+    maps = echo_evidence(iq, n_pulses, shift)
+    for of_lag in maps[: len(SPEEDS)], maps[len(SPEEDS) :]:
+        inner = of_lag[:, 8:-8, 8:-8]
+        at = SPEEDS.index(speed)
+        np.testing.assert_allclose(inner[at], 1.0, atol=1e-5)
+        assert np.delete(inner, at, axis=0).max() < 0.85
+        assert np.delete(inner, at, axis=0).mean() < 0.5
 
 
 def test_shift_agrees_with_the_velocity_that_the_system_measures():
@@ -99,14 +115,19 @@ def uniform_flow(recipe, speed, seed, across=0.4):
     return made, synthetic.features(recipe, made.iq)
 
 
-def seen_fold_share(recipe, speed):
+def seen_speed(evidence):
+    """Likeliest speed of each cell, by both lags."""
+    both = evidence.reshape(2, len(SPEEDS), *evidence.shape[1:]).sum(axis=0)
+    return np.array(SPEEDS)[both.argmax(axis=0)]
+
+
+def seen_share(recipe, speed):
     right = total = 0
     for seed in range(3):
         made, found = uniform_flow(recipe, speed, seed)
-        wanted = np.rint((made.truth - found.velocity) / 2.0)[1::4, 1::4]
-        seen = found.evidence.argmax(axis=0) - 3
-        right += np.count_nonzero((seen == wanted)[2:-2, 2:-2])
-        total += wanted[2:-2, 2:-2].size
+        near = np.abs(seen_speed(found.evidence) - made.truth[1::4, 1::4]) <= 1.0
+        right += np.count_nonzero(near[2:-2, 2:-2])
+        total += near[2:-2, 2:-2].size
     return right / total
 
 
@@ -133,23 +154,22 @@ def clean_recipe(**changes):
     return dataclasses.replace(recipe, **(values | changes))
 
 
-# Chance is one in seven. Shares seen when written: 1.00 four times, and 0.74.
+# Chance is two in fifteen.
 @pytest.mark.parametrize(
     ("speed", "least"), [(0.4, 0.95), (1.4, 0.95), (2.5, 0.95), (-3.4, 0.95), (5.2, 0.6)]
 )
-def test_moving_speckle_shows_its_fold(speed, least):
-    assert seen_fold_share(clean_recipe(), speed) > least
+def test_moving_speckle_shows_its_speed(speed, least):
+    assert seen_share(clean_recipe(), speed) > least
 
 
 def test_the_tilt_of_the_wave_matters_where_flow_is_lateral():
     recipe = clean_recipe(grid_rad=0.0, receive_rad=0.0, transmit_rad=0.4)
     made, found = uniform_flow(recipe, 3.0, seed=0, across=-2.0)
-    wanted = np.rint((made.truth - found.velocity) / 2.0)[1::4, 1::4]
     upright = EchoShift.on_grid(recipe.pixel_m, recipe.wavelength_m)
-    untilted = fold_evidence(made.iq, recipe.n_pulses, found.velocity, upright)
-    inner = np.s_[2:-2, 2:-2]
-    right = np.mean((found.evidence.argmax(axis=0) - 3 == wanted)[inner])
-    assert right > 2.0 * np.mean((untilted.argmax(axis=0) - 3 == wanted)[inner])
+    untilted = echo_evidence(made.iq, recipe.n_pulses, upright)
+    wanted, inner = made.truth[1::4, 1::4], np.s_[2:-2, 2:-2]
+    off = [np.abs(seen_speed(maps) - wanted)[inner] for maps in (found.evidence, untilted)]
+    assert np.mean(off[0] <= 1.0) > 2.0 * np.mean(off[1] <= 1.0)
 
 
 def test_inputs_are_padded_and_know_what_they_do_not_know():
@@ -167,12 +187,29 @@ def test_inputs_are_padded_and_know_what_they_do_not_know():
     np.testing.assert_array_equal(inside[6], np.isfinite(previous))
     np.testing.assert_array_equal(inside[5], np.where(np.isfinite(previous), 0.5, 0.0))
 
-    maps = rng.random((7, *cells_of(shape))).astype(np.float32)
+    maps = rng.random((N_MAPS, *cells_of(shape))).astype(np.float32)
     evidence = features.evidence(maps, shape)
     assert evidence.shape == (features.N_EVIDENCE, 40, 40)
-    np.testing.assert_allclose(evidence[0, :38, :35], maps.mean(axis=0), rtol=1e-6)
-    np.testing.assert_allclose(evidence[1:].sum(axis=0), 0.0, atol=1e-5)
+    exact = features.evidence(maps.astype(np.float64), shape)
+    np.testing.assert_allclose(evidence, exact, atol=1e-6)
+    n = len(SPEEDS)
+    for number in range(2):
+        mean, rest = evidence[number * (n + 1)], evidence[number * (n + 1) + 1 :][:n]
+        of_lag = maps[number * n :][:n]
+        np.testing.assert_allclose(mean[:38, :35], of_lag.mean(axis=0), rtol=1e-6)
+        np.testing.assert_allclose(rest.sum(axis=0), 0.0, atol=1e-5)
+        assert (rest[:, :38, :35].argmax(axis=0) == of_lag.argmax(axis=0)).all()
     assert not features.evidence(None, shape).any()
     # A batch is what its frames are.
     batch = features.planes(*(np.stack([p, p]) for p in (velocity, zeros, zeros, zeros, previous)))
     np.testing.assert_allclose(batch[1], planes, atol=1e-6)
+
+
+def test_lines_that_lie_close_together_take_no_more_memory():
+    # Lateral candidates lie a wavelength apart, here far beyond either side of the picture.
+    shift = EchoShift(rows_per_nyquist=1.0, rows_per_line=0.0, lines_per_wavelength=1e6)
+    iq = aligned_zeros((16, 16, 2, n_lanes(8)))
+    iq[..., :8] = np.random.default_rng(0).standard_normal((16, 16, 2, 8))
+    maps = echo_evidence(iq, 8, shift)
+    upright = echo_evidence(iq.astype(np.float64), 8, shift)
+    np.testing.assert_allclose(maps, upright, atol=2e-6)
