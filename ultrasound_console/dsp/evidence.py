@@ -138,7 +138,8 @@ def echo_evidence(
     weights[0, :, :n_pulses] = filter_matrix.T.real
     weights[1, :, :n_pulses] = filter_matrix.T.imag
     # Fourth powers of any unit, volts or counts, have to stay numbers.
-    largest = float(np.abs(iq[::CELL, ::CELL]).max(initial=0.0))
+    some = iq[::CELL, ::CELL]
+    largest = max(float(some.max()), -float(some.min()))
     if largest > np.finfo(np.float32).tiny:
         weights /= np.float32(largest)
     candidates = _candidates(shift, lags)
