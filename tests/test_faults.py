@@ -202,6 +202,23 @@ def test_it_closes_at_any_moment_within_two_seconds(monkeypatch, seed):
     assert not any(source.running for source in rig.sources.values())
 
 
+def test_a_source_that_begins_once_more_while_it_closes_is_stopped(monkeypatch):
+    rig = Rig(monkeypatch)
+    rig.open()
+    front = rig.engine._front
+    silence = front.silence
+
+    def silence_too_early():
+        silence()
+        front.live.set()
+        front.step()
+
+    monkeypatch.setattr(front, "silence", silence_too_early)
+    rig.engine.close()
+    assert rig.sources["fake"].calls.count("start") > 1
+    assert not rig.sources["fake"].running
+
+
 def wait(condition):
     pause = threading.Event()
     for _ in range(4000):

@@ -149,6 +149,8 @@ class FrontEnd:
         if self._opener is not None:
             self._opener.join(JOIN_TIMEOUT_S)
         with self.transmit:
+            # What was taken over at the last moment has begun once more.
+            self.stop()
             for source in (self._source, self._incoming.source if self._incoming else None):
                 if source is not None:
                     source.close()
