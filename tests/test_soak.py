@@ -134,5 +134,5 @@ def test_two_hours_of_live_pictures_change_nothing(qtbot, live, parsers):
     assert after_ms <= 1.2 * before_ms
     assert all(b["painted"] > a["painted"] for a, b in itertools.pairwise(course))
     # Looking at all objects takes longer than a frame: the picture is stale for that moment.
-    qtbot.waitUntil(lambda: live.engine.status().state is State.LIVE, timeout=20_000)
+    qtbot.waitUntil(lambda: live.engine.status().state is State.LIVE, timeout=2_000)
     assert live.engine.status().errors == 0

@@ -32,6 +32,8 @@ from .kernels_dual_prf import weigh_folds
 # Variance of the difference of phases that no number of pulses takes away, radian^2: blood
 # accelerates, and both filters have a slope.
 _LEAST_VARIANCE = 0.03
+# Beside a network, which has heard the same echoes: a vote is worth less.
+_LEAST_VARIANCE_BESIDE = 0.3
 # Independent phases from one cell of speckle: few, as an echo lasts for some pulses.
 _PER_CELL = 4.0
 # A fold that the network excludes has at least this probability before the vote.
@@ -211,8 +213,9 @@ def vote(
     (n_depths, n_lines, 8) float32
         Where phases are noise, what was there before.
     """
+    least_variance = _LEAST_VARIANCE_BESIDE
     if posterior is None:
-        posterior = _without_network()
+        least_variance, posterior = _LEAST_VARIANCE, _without_network()
     out = aligned_empty((*shown.shape, N_LANES))
     weigh_folds(
         shown,
@@ -225,7 +228,7 @@ def vote(
         ratio,
         n_phases,
         by_chance,
-        _LEAST_VARIANCE,
+        least_variance,
         _LEAST_CHANCE,
         out,
     )
