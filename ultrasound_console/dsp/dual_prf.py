@@ -33,7 +33,7 @@ from .kernels_dual_prf import weigh_folds
 # accelerates, and both filters have a slope.
 _LEAST_VARIANCE = 0.03
 # Beside a network, which has heard the same echoes: a vote is worth less.
-_LEAST_VARIANCE_BESIDE = 0.3
+_LEAST_VARIANCE_BESIDE = 0.2
 # Independent phases from one cell of speckle: few, as an echo lasts for some pulses.
 _PER_CELL = 4.0
 # A fold that the network excludes has at least this probability before the vote.
