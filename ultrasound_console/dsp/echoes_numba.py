@@ -3,7 +3,8 @@
 
 Neighbouring lines hear an element at nearly the same time, so that a short window of its record
 holds the samples of all sixteen. Where the processor can pick from two registers at once
-(AVX-512), two loads and eight picks fetch them; elsewhere each line loads its own.
+(AVX-512), two loads and eight picks fetch them; elsewhere each line loads its own four values, and
+eight lines at a time are turned round.
 See :mod:`.lanes_numba` for the registers, and for the cache.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.types.containers import UniTuple
 from numba.extending import intrinsic
 
 from .arrays import LANES
@@ -71,77 +73,105 @@ def _inside(builder: Any, window: Any, rows: Any) -> Any:
     return builder.add(window, builder.select(is_inside, within, most))
 
 
-def _gathered(builder: Any, record: Any, rows: Any, value: int) -> Any:
-    """Value of each line's quad, from wherever it is in the record."""
+def _gathered(builder: Any, record: Any, rows: Any) -> list[Any]:
+    """All values of each line's quad, from wherever it is in the record."""
     quad = ir.VectorType(_FLOAT, _QUAD)
+    places = _spilled(builder, builder.shl(rows, _constant(1)))
     parts = []
-    for lane in range(LANES):
-        row = builder.extract_element(rows, _INT32(lane))
-        place = builder.gep(record, [builder.shl(row, _INT32(1))])
-        loaded = builder.load(builder.bitcast(place, quad.as_pointer()))
+    for place in places:
+        begin = builder.gep(record, [builder.zext(place, ir.IntType(64))])
+        loaded = builder.load(builder.bitcast(begin, quad.as_pointer()))
         loaded.align = _UNALIGNED
         parts.append(loaded)
-    width = _QUAD
-    while len(parts) > _QUAD:  # four lines in a register
-        parts = _joined(builder, parts, list(range(2 * width)))
-        width *= 2
-    order = [_QUAD * lane + value for lane in range(2 * _QUAD)]
-    parts = _joined(builder, parts, order)
-    return _joined(builder, parts, list(range(LANES)))[0]
+    halves = [_turned(builder, parts[k : k + 2 * _QUAD]) for k in range(0, LANES, 2 * _QUAD)]
+    return [_together(builder, low, high) for low, high in zip(*halves, strict=True)]
 
 
-def _joined(builder: Any, parts: list[Any], order: list[int]) -> list[Any]:
-    """Join each two neighbours, and keep some of their values."""
-    places = ir.Constant(ir.VectorType(_INT32, len(order)), order)
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    return [builder.shuffle_vector(a, b, places) for a, b in pairs]
+def _spilled(builder: Any, values: Any) -> list[Any]:
+    """Lanes of a register as numbers, by way of memory: to extract them takes twice as long."""
+    with builder.goto_entry_block():
+        memory = builder.alloca(_INTEGERS)
+    memory.align = 64
+    builder.store(values, memory).align = 64
+    first = builder.bitcast(memory, _INT32.as_pointer())
+    # Atomic only in name: what is loaded so is not put back into extracts.
+    return [
+        builder.load_atomic(builder.gep(first, [_INT32(lane)]), "monotonic", 4)
+        for lane in range(LANES)
+    ]
 
 
-def _interpolated(builder: Any, share: Any, fetch: Callable[[int], Any], plane: int) -> Any:
-    sample, later = fetch(plane), fetch(plane + 2)
-    step = builder.fsub(later, sample, flags=_FLAGS)
-    return builder.fadd(builder.fmul(share, step, flags=_FLAGS), sample, flags=_FLAGS)
+def _turned(builder: Any, quads: list[Any]) -> list[Any]:
+    """Quads of eight lines as four registers, one for each of their values.
+
+    Lines k and k + 4 share a register, so that nothing has to cross its middle.
+    """
+    both = [_together(builder, quads[k], quads[k + _QUAD]) for k in range(_QUAD)]
+    halves = (0, 4)
+    low = [j + i for j in halves for i in (0, 8, 1, 9)]
+    high = [j + i for j in halves for i in (2, 10, 3, 11)]
+    first = [j + i for j in halves for i in (0, 1, 8, 9)]
+    second = [j + i for j in halves for i in (2, 3, 10, 11)]
+    mixed = [
+        (_shuffled(builder, both[0], both[1], order), _shuffled(builder, both[2], both[3], order))
+        for order in (low, high)
+    ]
+    return [_shuffled(builder, a, b, order) for a, b in mixed for order in (first, second)]
+
+
+def _together(builder: Any, low: Any, high: Any) -> Any:
+    return _shuffled(builder, low, high, list(range(2 * low.type.count)))
+
+
+def _shuffled(builder: Any, a: Any, b: Any, order: list[int]) -> Any:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INT32, len(order)), order))
+
+
+def _interpolated(builder: Any, share: Any, values: list[Any]) -> list[Any]:
+    """Both planes of a sample and the one after it."""
+    found = []
+    for sample, later in zip(values[:2], values[2:], strict=True):
+        step = builder.fsub(later, sample, flags=_FLAGS)
+        found.append(builder.fadd(builder.fmul(share, step, flags=_FLAGS), sample, flags=_FLAGS))
+    return found
 
 
 def _echo(
-    typing: Any, array: Any, record: Any, row: Any, share: Any, plane: Any
+    typing: Any, array: Any, record: Any, row: Any, share: Any
 ) -> tuple[Any, Callable[..., Any]]:
+    planes = UniTuple(_LANES, 2)
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(array)(context, builder, args[0]).data
         begin, rows = builder.gep(data, [args[1]]), builder.fptosi(args[2], _INTEGERS)
-        return _interpolated(
-            builder,
-            args[3],
-            lambda value: _gathered(builder, begin, rows, value),
-            plane.literal_value,
-        )
+        found = _interpolated(builder, args[3], _gathered(builder, begin, rows))
+        return context.make_tuple(builder, planes, found)
 
-    return _LANES(array, types.int64, row, share, plane), codegen
+    return planes(array, types.int64, row, share), codegen
 
 
 def _echo_in_window(
-    typing: Any, array: Any, record: Any, window: Any, row: Any, share: Any, plane: Any
+    typing: Any, array: Any, record: Any, window: Any, row: Any, share: Any
 ) -> tuple[Any, Callable[..., Any]]:
+    planes = UniTuple(_LANES, 2)
+
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(array)(context, builder, args[0]).data
         begin, rows = builder.gep(data, [args[1]]), builder.fptosi(args[3], _INTEGERS)
-        picks = _picks(context)
+        if _picks(context):
+            values = [_picked(builder, begin, args[2], rows, k) for k in range(_QUAD)]
+        else:
+            values = _gathered(builder, begin, _inside(builder, args[2], rows))
+        return context.make_tuple(builder, planes, _interpolated(builder, args[4], values))
 
-        def fetch(value: int) -> Any:
-            if picks:
-                return _picked(builder, begin, args[2], rows, value)
-            return _gathered(builder, begin, _inside(builder, args[2], rows), value)
-
-        return _interpolated(builder, args[4], fetch, plane.literal_value)
-
-    return _LANES(array, types.int64, types.int64, row, share, plane), codegen
+    return planes(array, types.int64, types.int64, row, share), codegen
 
 
-echo: Any = intrinsic(prefer_literal=True)(_echo)
-"""``echo(array, record, row, share, plane)``: ``s + share (t - s)`` for 16 lines, s being sample
-``row`` and t the one after it of the (re, im) samples from ``array[record]`` on; of the in-phase
-plane 0 or the quadrature plane 1 (a literal)."""
-echo_in_window: Any = intrinsic(prefer_literal=True)(_echo_in_window)
-"""``echo_in_window(array, record, window, row, share, plane)``: the same, where all those samples
-lie among the 16 from sample ``window`` on, and all these in the array. A line whose samples do not
-lie there gets some others."""
+echo: Any = intrinsic(_echo)
+"""``echo(array, record, row, share)``: ``s + share (t - s)`` for 16 lines, in phase and in
+quadrature, s being sample ``row`` and t the one after it of the (re, im) samples from
+``array[record]`` on."""
+echo_in_window: Any = intrinsic(_echo_in_window)
+"""``echo_in_window(array, record, window, row, share)``: the same, where all those samples lie
+among the 16 from sample ``window`` on, and all these in the array. A line whose samples do not lie
+there gets some others."""

@@ -149,16 +149,14 @@ def compound_lines(
                 if begin >= 0:
                     sample = whole(position)
                     share = subtract(position, sample)
-                    echo_re = echo_in_window(data, record, begin, sample, share, 0)
-                    echo_im = echo_in_window(data, record, begin, sample, share, 1)
+                    echo_re, echo_im = echo_in_window(data, record, begin, sample, share)
                 else:
                     inside = clamped(position, zero, last)
                     sample = clamped(whole(inside), zero, last_row)
                     share = subtract(inside, sample)
                     w_re = where_equal(position, inside, w_re)
                     w_im = where_equal(position, inside, w_im)
-                    echo_re = echo(data, record, sample, share, 0)
-                    echo_im = echo(data, record, sample, share, 1)
+                    echo_re, echo_im = echo(data, record, sample, share)
                 straight = multiply_add(w_re, echo_re, straight)
                 crossed = multiply_add(w_im, echo_im, crossed)
                 im = multiply_add(w_re, echo_im, im)

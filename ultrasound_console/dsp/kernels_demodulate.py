@@ -17,6 +17,7 @@ from .lanes_numba import (
     load,
     load_samples,
     multiply_add,
+    store,
     store_first,
     store_quads,
 )
@@ -43,8 +44,15 @@ def _store_turned(
     zero = every(np.float32(0.0))
     turned_re = multiply_add(every(-turn_im), im, multiply_add(every(turn_re), re, zero))
     turned_im = multiply_add(every(turn_im), re, multiply_add(every(turn_re), im, zero))
-    store_first(flat, at, count, turned_re)
-    store_first(flat, at + lanes, count, turned_im)
+    if count == lanes and 3 * lanes >= LANES:
+        # Zeros go on into what follows: the other plane and the next element come after this one,
+        # and the element behind the last stays zero. Part of a register is slow to write without
+        # AVX-512.
+        store(flat, at, turned_re)
+        store(flat, at + lanes, turned_im)
+    else:
+        store_first(flat, at, count, turned_re)
+        store_first(flat, at + lanes, count, turned_im)
 
 
 @kernel
@@ -78,6 +86,24 @@ def _fill_records(
 
 
 @kernel
+def _filtered_pair(
+    record: Float32, base0: int, base1: int, taps_re: Float32, taps_im: Float32
+) -> tuple[Any, Any, Any, Any]:
+    """Filter at two places of the record: real parts, then imaginary ones."""
+    re0 = re1 = im0 = im1 = every(_ZERO)
+    for k in range(taps_re.size):
+        a = every(taps_re[k])
+        b = every(taps_im[k])
+        x0 = load(record, base0 + k * LANES)
+        x1 = load(record, base1 + k * LANES)
+        re0 = multiply_add(a, x0, re0)
+        re1 = multiply_add(a, x1, re1)
+        im0 = multiply_add(b, x0, im0)
+        im1 = multiply_add(b, x1, im1)
+    return re0, re1, im0, im1
+
+
+@kernel
 def demodulate_rf(
     rf: NDArray[Any],
     taps_re: Float32,
@@ -104,44 +130,17 @@ def demodulate_rf(
                 _fill_records(
                     rf, element, first, begin * decimation - n_taps // 2, n_records, record
                 )
-                for m in range(begin, min(begin + _FILTERED, n_iq), 4):
+                # Two at a time fit the registers of any processor.
+                for m in range(begin, min(begin + _FILTERED, n_iq), 2):
                     base0 = (m - begin) * decimation * LANES
                     base1 = base0 + decimation * LANES
-                    base2 = base1 + decimation * LANES
-                    base3 = base2 + decimation * LANES
-                    re0 = re1 = re2 = re3 = every(_ZERO)
-                    im0 = im1 = im2 = im3 = every(_ZERO)
-                    for k in range(n_taps):
-                        a = every(taps_re[k])
-                        b = every(taps_im[k])
-                        x0 = load(record, base0 + k * LANES)
-                        x1 = load(record, base1 + k * LANES)
-                        x2 = load(record, base2 + k * LANES)
-                        x3 = load(record, base3 + k * LANES)
-                        re0 = multiply_add(a, x0, re0)
-                        re1 = multiply_add(a, x1, re1)
-                        re2 = multiply_add(a, x2, re2)
-                        re3 = multiply_add(a, x3, re3)
-                        im0 = multiply_add(b, x0, im0)
-                        im1 = multiply_add(b, x1, im1)
-                        im2 = multiply_add(b, x2, im2)
-                        im3 = multiply_add(b, x3, im3)
+                    re0, re1, im0, im1 = _filtered_pair(record, base0, base1, taps_re, taps_im)
                     row = m * row_step + at
                     _store_turned(flat, row, lanes, n_written, re0, im0, turn_re[m], turn_im[m])
                     if m + 1 < n_iq:
                         row, to = row + row_step, m + 1
                         _store_turned(
                             flat, row, lanes, n_written, re1, im1, turn_re[to], turn_im[to]
-                        )
-                    if m + 2 < n_iq:
-                        row, to = row + row_step, m + 2
-                        _store_turned(
-                            flat, row, lanes, n_written, re2, im2, turn_re[to], turn_im[to]
-                        )
-                    if m + 3 < n_iq:
-                        row, to = row + row_step, m + 3
-                        _store_turned(
-                            flat, row, lanes, n_written, re3, im3, turn_re[to], turn_im[to]
                         )
 
 

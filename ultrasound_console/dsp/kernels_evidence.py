@@ -140,15 +140,6 @@ def energies_of(filtered: Float32, n_pulses: int, out: Float32) -> None:
 
 
 @kernel
-def _share(re: Any, im: Any, inverse_there: Any, energy_here: Any) -> Any:
-    """Squared magnitude over the energy there, times that here."""
-    nothing = every(_ZERO)
-    size = multiply_add(re, re, multiply_add(im, im, nothing))
-    # In this order it never gets larger than the energies.
-    return multiply_add(multiply_add(size, inverse_there, nothing), energy_here, nothing)
-
-
-@kernel
 def correlate(
     filtered: Float32,
     energies: Float32,
@@ -161,8 +152,7 @@ def correlate(
 ) -> None:
     """Correlate every other column with its surroundings later, cell by cell.
 
-    Of the rows it takes every other for one pulse later, every fourth for two. Candidates come lag
-    by lag, and lags are 1 ... n.
+    Of the rows it takes every other for one pulse later, every fourth for two. Lags are 1 ... n.
 
     Parameters
     ----------
@@ -183,6 +173,7 @@ def correlate(
     flat, powers = filtered.reshape(-1), energies.reshape(-1)
     used, plane = width - margin, n_depths * width
     found = np.empty(n_sums * used, np.float32)
+    nothing = every(_ZERO)
     for cell_row in range(n_cell_rows):
         found[:] = _ZERO
         for i in range(4 * cell_row, min(n_depths, 4 * cell_row + 4), 2):
@@ -192,48 +183,29 @@ def correlate(
                     at, to = 2 * number * plane + i * width + margin, (n_candidates + number) * used
                     for j in range(used):
                         found[to + j] += powers[at + j] * powers[at + j]
-            following = 0
-            while following < n_candidates:
-                # Two at once, as both take the same pixel; beyond the picture they weigh nothing.
-                k, lag = following, lags[following]
-                second = k + 1 if k + 1 < n_candidates and lags[k + 1] == lag else k
-                following = second + 1
-                if i % (2 * lag) != 0:
+            for k in range(n_candidates):
+                # One at a time fits the registers of any processor.
+                lag, row = lags[k], i - rows[k]
+                if i % (2 * lag) != 0 or not 0 <= row < n_depths:
                     continue
-                row0, row1 = i - rows[k], i - rows[second]
-                inside0 = 0 <= row0 < n_depths
-                inside1 = second > k and 0 <= row1 < n_depths
-                if not (inside0 or inside1):
-                    continue
-                row0, row1 = row0 if inside0 else i, row1 if inside1 else i
-                weight0, weight1 = _ONE if inside0 else _ZERO, _ONE if inside1 else _ZERO
-                there0 = (row0 * lanes + lag) * 2 * width + margin + columns[k]
-                there1 = (row1 * lanes + lag) * 2 * width + margin + columns[second]
+                there = (row * lanes + lag) * 2 * width + margin + columns[k]
                 of_here = 2 * (lag - 1) * plane + i * width + margin
-                of_there0 = (2 * lag - 1) * plane + row0 * width + margin + columns[k]
-                of_there1 = (2 * lag - 1) * plane + row1 * width + margin + columns[second]
+                of_there = (2 * lag - 1) * plane + row * width + margin + columns[k]
                 for j in range(0, used, LANES):
-                    re0 = forth0 = back0 = re1 = forth1 = back1 = every(_ZERO)
+                    re = forth = back = nothing
                     for t in range(n_pulses - lag):
                         at = j + 2 * t * width
                         a, b = load(flat, here + at), load(flat, here + at + width)
-                        x, y = load(flat, there0 + at), load(flat, there0 + at + width)
-                        re0 = multiply_add(b, y, multiply_add(a, x, re0))
-                        forth0 = multiply_add(a, y, forth0)
-                        back0 = multiply_add(b, x, back0)
-                        x, y = load(flat, there1 + at), load(flat, there1 + at + width)
-                        re1 = multiply_add(b, y, multiply_add(a, x, re1))
-                        forth1 = multiply_add(a, y, forth1)
-                        back1 = multiply_add(b, x, back1)
-                    energy = load(powers, of_here + j)
-                    to = k * used + j
-                    inverse = load(powers, of_there0 + j)
-                    share = _share(re0, subtract(forth0, back0), inverse, energy)
-                    store(found, to, multiply_add(share, every(weight0), load(found, to)))
-                    to = second * used + j
-                    inverse = load(powers, of_there1 + j)
-                    share = _share(re1, subtract(forth1, back1), inverse, energy)
-                    store(found, to, multiply_add(share, every(weight1), load(found, to)))
+                        x, y = load(flat, there + at), load(flat, there + at + width)
+                        re = multiply_add(b, y, multiply_add(a, x, re))
+                        forth = multiply_add(a, y, forth)
+                        back = multiply_add(b, x, back)
+                    im = subtract(forth, back)
+                    size = multiply_add(re, re, multiply_add(im, im, nothing))
+                    # In this order it never gets larger than the energies.
+                    share = multiply_add(size, load(powers, of_there + j), nothing)
+                    energy, to = load(powers, of_here + j), k * used + j
+                    store(found, to, multiply_add(share, energy, load(found, to)))
         for k in range(n_sums):
             for cell in range(n_cell_lines):
                 first = k * used + 2 * cell
