@@ -147,7 +147,7 @@ def models(tmp_path, monkeypatch):
     """A copy of the program's own models and of the list beside them; the processor is quick."""
     for name in (segment.MODEL, segment.INT8_MODEL, assets.CHECKSUMS):
         shutil.copy(assets.model(name), tmp_path)
-    monkeypatch.setattr(segment, "_has_dot_products", lambda: True)
+    monkeypatch.setattr(segment, "_has_byte_products", lambda: True)
     monkeypatch.setattr(assets, "_folder", lambda kind: tmp_path)
     return tmp_path
 
@@ -290,7 +290,7 @@ def test_each_device_gets_the_model_that_suits_it(models, monkeypatch, quick):
     open_on_cpu = segment._open
     monkeypatch.setattr(segment, "missing_gpu", lambda: "")
     monkeypatch.setattr(segment, "_open", open_)
-    monkeypatch.setattr(segment, "_has_dot_products", lambda: quick)
+    monkeypatch.setattr(segment, "_has_byte_products", lambda: quick)
     on_cpu = "folds-int8.onnx" if quick else "folds.onnx"
     segmenter = Segmenter()
     assert segmenter.name == on_cpu
@@ -309,15 +309,15 @@ def test_each_device_gets_the_model_that_suits_it(models, monkeypatch, quick):
     ("processor", "quick"),
     [
         ({}, False),
-        ({"avx2": True, "avx512f": True, "avx512vnni": False}, False),
+        ({"avx": True, "avx2": False}, False),
+        ({"avx2": True, "avx512f": True, "avx512vnni": False}, True),
         ({"avx2": True, "avxvnni": True}, True),
-        ({"avx512vnni": True}, True),
         ({"neon": True, "dotprod": True}, True),
     ],
 )
 def test_eight_bits_are_for_processors_with_instructions_for_them(monkeypatch, processor, quick):
     monkeypatch.setattr("llvmlite.binding.get_host_cpu_features", lambda: processor)
-    assert segment._has_dot_products() is quick
+    assert segment._has_byte_products() is quick
 
 
 class OnGpu:
