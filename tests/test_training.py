@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 onnx = pytest.importorskip("onnx", reason="needs the extra 'train'")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from ultrasound_console.training import taken_up  # noqa: E402
 from ultrasound_console.training import train as training  # noqa: E402
 from ultrasound_console.training.network import (  # noqa: E402
     EVIDENCE_WEIGHT,
@@ -303,6 +304,39 @@ def test_starts_with_a_network_that_had_other_evidence(plan, tmp_path):
     kept = torch.load(second.folder / training.CHECKPOINT, weights_only=True)["average"]
     torch.testing.assert_close(kept[name][:, :n_picture], whole[:, :n_picture])
     assert float(kept[name][:, n_picture:].abs().max()) < 1e-9
+
+
+def test_starts_with_the_network_of_an_onnx_file(frames_folder, plan, tmp_path):
+    # The one that comes with the program: the same answer as it is, and nearly the same while it
+    # learns, when each layer is normalised by the batch.
+    shipped = assets.model("folds.onnx")
+    frames = dataset.Shards(frames_folder / "frames").take(range(16))
+    inputs = batches.inputs_of(frames)
+    network = taken_up.network_of(shipped, *inputs)
+    session = onnxruntime.InferenceSession(shipped, providers=["CPUExecutionProvider"])
+    (wanted,) = session.run(None, {features.PLANES: inputs[0], features.EVIDENCE: inputs[1]})
+    for mode in (False, True):
+        network.train(mode)
+        with torch.no_grad():
+            found = network(*(torch.from_numpy(one) for one in inputs)).numpy()
+        np.testing.assert_allclose(found, wanted, atol=2e-3 * np.abs(wanted).max())
+
+    training.train(dataclasses.replace(plan, n_steps=1, learning_rate=1e-12, start=shipped))
+    kept = torch.load(plan.folder / training.CHECKPOINT, weights_only=True)["average"]
+    torch.testing.assert_close(kept["head.weight"], network.state_dict()["head.weight"])
+
+
+@pytest.mark.parametrize("fault", ["no ONNX", "eight bits", "one layer less"])
+def test_an_onnx_file_with_another_network_is_refused(plan, tmp_path, fault):
+    start = tmp_path / "start.onnx"
+    if fault == "no ONNX":
+        start.write_bytes(b"no model")
+    elif fault == "eight bits":
+        start.write_bytes(assets.model("folds-int8.onnx").read_bytes())
+    else:
+        export_onnx(FoldNet(WIDTHS[:-1]), start)
+    with pytest.raises(ValueError, match=r"start\.onnx: not a"):
+        training.train(dataclasses.replace(plan, start=start))
 
 
 def test_a_start_that_is_no_checkpoint_is_said_before_any_frame_is_made(plan, tmp_path):

@@ -195,8 +195,8 @@ def parser() -> argparse.ArgumentParser:
     training.add_argument("--seed", type=int, default=0, metavar="S", help="0 ... 999; default 0")
     training.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     training.add_argument(
-        "--from", type=Path, dest="start", metavar="CHECKPOINT",
-        help="start with the network of another training",
+        "--from", type=Path, dest="start", metavar="FILE",
+        help="start with the network of another training's checkpoint, or of a 32-bit ONNX file",
     )  # fmt: skip
     training.add_argument(
         "--scenes", type=int, default=4000, metavar="N", help="to learn from; default 4000"

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.features import N_FOLDS
+from ..dsp.evidence import CELL
+from ..dsp.features import N_EVIDENCE, N_FOLDS, N_PLANES, STRIDE
 from .batches import UNKNOWN, Batch, draw, inputs_of, labels_of
 from .dataset import Shards, make_shards
 from .labelled import make_labelled_shards
@@ -30,6 +31,7 @@ from .network import EVIDENCE_WEIGHT, FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
 from .quantised import quantise
 from .synthetic import SHAPE
+from .taken_up import network_of
 
 MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 CHECKPOINT = "checkpoint.pt"
@@ -50,6 +52,8 @@ _WARM_UP = 100
 _WEIGHT_DECAY = 1e-4
 _LARGEST_GRADIENT = 1.0
 _LOG_STEPS = 50
+# Frames that say what reaches each layer of an ONNX file's network.
+_ONNX, _N_LOOKED_AT = ".onnx", 48
 # The network that makes the previous frames follows every so many steps.
 _REFRESH_STEPS = 100
 _HELD_OUT_STEPS = 500
@@ -86,7 +90,7 @@ class Plan:
     resume : bool
         Go on from the checkpoint.
     start : Path, optional
-        Checkpoint of another training, whose network this one starts from.
+        Checkpoint of another training, or ONNX file, whose network this one starts from.
     """
 
     folder: Path
@@ -305,7 +309,8 @@ def train(plan: Plan) -> Path:
     Raises
     ------
     ValueError
-        The checkpoint is of another seed or number of steps, or the one to start from is none.
+        The checkpoint is of another seed or number of steps, or there is no network to start from
+        in the file named.
     FileExistsError
         There is a checkpoint, and the plan is not to resume.
     FileNotFoundError
@@ -318,7 +323,8 @@ def train(plan: Plan) -> Path:
         raise FileExistsError(f"{checkpoint} exists: resume, or take another folder")
     if plan.resume and not checkpoint.is_file():
         raise FileNotFoundError(f"{checkpoint}: nothing to resume")
-    start = None if plan.start is None else _network_of(plan.start)
+    # Asked for before hours go into frames.
+    network = FoldNet() if plan.start is None else _started(plan.start)
     plan.folder.mkdir(parents=True, exist_ok=True)
     folders = [plan.folder / FRAMES]
     if plan.labels is not None:
@@ -347,9 +353,10 @@ def train(plan: Plan) -> Path:
     shards = Shards(*folders)
     torch.set_num_threads(plan.n_threads)
     torch.manual_seed(plan.seed)
-    network = FoldNet().to(memory_format=torch.channels_last)
-    if start is not None:
-        network.load_state_dict(start)
+    if plan.start is not None and plan.start.suffix == _ONNX:
+        rng = np.random.default_rng(plan.seed)
+        network = network_of(plan.start, *inputs_of(shards.take(shards.choose(rng, _N_LOOKED_AT))))
+    network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=_WEIGHT_DECAY
     )
@@ -380,14 +387,20 @@ def train(plan: Plan) -> Path:
     return model
 
 
-def _network_of(checkpoint: Path) -> dict[str, Tensor]:
-    """Averaged network of another training, asked for before hours go into frames."""
+def _started(start: Path) -> FoldNet:
+    """Network of another training; of an ONNX file, to see whether there is one in it."""
+    network = FoldNet()
+    if start.suffix == _ONNX:
+        nothing = (
+            np.zeros((1, n, STRIDE // size, STRIDE // size), np.float32)
+            for n, size in ((N_PLANES, 1), (N_EVIDENCE, CELL))
+        )
+        return network_of(start, *nothing)
     try:
-        kept: dict[str, Tensor] = torch.load(checkpoint, weights_only=True)["average"]
-        network = FoldNet()
+        kept: dict[str, Tensor] = torch.load(start, weights_only=True)["average"]
         kept_weight, wanted = kept[EVIDENCE_WEIGHT], network.state_dict()[EVIDENCE_WEIGHT]
         if kept_weight.shape != wanted.shape:
-            _show(f"{checkpoint} saw other evidence: what it makes of it starts from zero")
+            _show(f"{start} saw other evidence: what it makes of it starts from zero")
             n_picture = network.widths[0]
             kept[EVIDENCE_WEIGHT] = torch.zeros_like(wanted)
             kept[EVIDENCE_WEIGHT][:, :n_picture] = kept_weight[:, :n_picture]
@@ -395,8 +408,8 @@ def _network_of(checkpoint: Path) -> dict[str, Tensor]:
     except OSError:
         raise
     except Exception as error:
-        raise ValueError(f"{checkpoint} is no checkpoint of a training like this") from error
-    return kept
+        raise ValueError(f"{start} is no checkpoint of a training like this") from error
+    return network
 
 
 def plot(log: Path, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Random vessels with flow: tubes, branches, jets, swirls beside a wall, crossings.
+"""Random vessels with flow: tubes, branches, jets, swirls beside a wall, crossings, chambers.
 
 A stream function makes the flow incompressible along each tube; across it, the speed is a blunt
-parabola with, in places, a jet that drags blood backwards beside it and a skew.
+parabola with, in places, a jet that drags blood backwards beside it and a skew. In a chamber, as in
+an aneurysm, blood goes round.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _N_POINTS = 128
 _SPIKE_PERCENTILE = 99.5
 _LEAST_AREA = 0.04
 _TRIES = 9
+_CHAMBERS = 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,8 @@ def random_flow(
     lumen = np.zeros(wide, np.bool_)
     n_vessels = rng.choice([1, 2, 3, 4], p=[0.4, 0.35, 0.15, 0.1])
     for attempt in range(_TRIES):
-        field, inside = _vessel(rng, wide, margin, aspect)
+        draw = _chamber if rng.random() < _CHAMBERS else _vessel
+        field, inside = draw(rng, wide, margin, aspect)
         crossing = rng.random() < 0.15
         if not crossing and np.any(lumen & binary_dilation(inside, iterations=2)):
             continue
@@ -107,6 +110,27 @@ def _vessel(
     size_of = np.hypot(field[0], field[1])
     top = np.percentile(size_of[inside], _SPIKE_PERCENTILE) if inside.any() else 1.0
     field *= np.minimum(1.0, 1.2 * top / np.maximum(size_of, 1e-9))
+    return field.astype(np.float32), inside
+
+
+def _chamber(
+    rng: np.random.Generator, wide: tuple[int, int], margin: int, aspect: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Draw an ellipse in which blood goes round, as a solid up to its wall or part of the way."""
+    n_rows, width = wide[0] - 2 * margin, (wide[1] - 2 * margin) * aspect
+    half_rows = rng.uniform(0.15, 0.5) * n_rows
+    half_width = half_rows * math.exp(rng.normal(0.0, 0.25))
+    row = np.arange(wide[0])[:, None] - margin - rng.uniform(0.2, 0.8) * n_rows
+    line = (np.arange(wide[1])[None, :] - margin) * aspect - rng.uniform(0.2, 0.8) * width
+    from_middle = np.hypot(row / half_rows, line / half_width)
+    fastest = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 0.9)
+    slows = (1.0 - from_middle) / max(1.0 - fastest, 1e-9) * fastest
+    speed = np.minimum(from_middle, slows) if fastest < 1.0 else from_middle
+    inside = from_middle < 1.0
+    top = rng.uniform(0.4, 1.0) * rng.choice([-1.0, 1.0])
+    turn = top * half_rows * inside * speed / np.maximum(from_middle, 1e-6)
+    # Along the ellipses around the middle: a stream function of the distance from it.
+    field = np.stack([turn * line / half_width**2, -turn * row / half_rows**2])
     return field.astype(np.float32), inside
 
 
