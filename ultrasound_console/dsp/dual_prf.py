@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from . import wall_filter
 from .arrays import aligned_empty, empty_beside, fast_path, n_lanes
 from .doppler import DopplerMaps
-from .kernels_agreement import N_FOLDS, N_LANES
+from .features import N_FOLDS
+from .kernels_agreement import N_LANES
 from .kernels_dual_prf import weigh_folds
 
 # Variance of the difference of phases that no number of pulses takes away, radian^2: blood

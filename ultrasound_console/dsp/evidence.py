@@ -34,9 +34,8 @@ LAGS = (1, 2)
 SPEEDS = tuple(range(-7, 8))
 """Speeds that are tried, in v_N."""
 N_MAPS = len(LAGS) * len(SPEEDS)
-CELL = 4
-# Lines from one pixel that is looked at to the next, and rows for each pulse of the lag.
-_STEP = 2
+CELL = kernels_evidence.CELL
+_STEP = kernels_evidence.STEP
 # Lateral candidates on each side, by lag.
 _SIDES = {1: 3, 2: 4}
 # Neighbouring cells are averaged; the network does the rest.

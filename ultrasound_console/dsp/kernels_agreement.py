@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .features import N_FOLDS
 from .lanes_numba import reordered
 
 Float32 = NDArray[np.float32]
 Int32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 
-N_FOLDS = 7
 N_LANES = 8
 LUMEN = N_FOLDS
 """Place of the probability of blood, behind those of the folds."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .features import N_FOLDS as N_ASKED
 from .kernels_regions import MAX_FOLD, N_STEPS, Bool, Float32, Int32
 from .lanes_numba import kernel
 
 N_FOLDS = 2 * MAX_FOLD + 1
-N_ASKED = 7  # folds that a network tells apart
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 _TWO = np.float32(2.0)

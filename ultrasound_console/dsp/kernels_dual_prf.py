@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels_agreement import LUMEN, N_FOLDS, N_LANES
+from .features import N_FOLDS
+from .kernels_agreement import LUMEN, N_LANES
 from .lanes_numba import kernel
 
 Float32 = NDArray[np.float32]

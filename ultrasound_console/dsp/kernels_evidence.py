@@ -25,6 +25,10 @@ from .lanes_numba import (
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
+CELL = 4
+"""Rows and lines of a cell of the maps."""
+STEP = 2
+"""Lines from one pixel that is looked at to the next, and rows for each pulse of the lag."""
 _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 # One over this is a number still.
@@ -176,17 +180,17 @@ def correlate(
     nothing = every(_ZERO)
     for cell_row in range(n_cell_rows):
         found[:] = _ZERO
-        for i in range(4 * cell_row, min(n_depths, 4 * cell_row + 4), 2):
+        for i in range(CELL * cell_row, min(n_depths, CELL * (cell_row + 1)), STEP):
             here = i * lanes * 2 * width + margin
             for number in range(n_lags):
-                if i % (2 * (number + 1)) == 0:
+                if i % (STEP * (number + 1)) == 0:
                     at, to = 2 * number * plane + i * width + margin, (n_candidates + number) * used
                     for j in range(used):
                         found[to + j] += powers[at + j] * powers[at + j]
             for k in range(n_candidates):
                 # One at a time fits the registers of any processor.
                 lag, row = lags[k], i - rows[k]
-                if i % (2 * lag) != 0 or not 0 <= row < n_depths:
+                if i % (STEP * lag) != 0 or not 0 <= row < n_depths:
                     continue
                 there = (row * lanes + lag) * 2 * width + margin + columns[k]
                 of_here = 2 * (lag - 1) * plane + i * width + margin
@@ -208,8 +212,10 @@ def correlate(
                     store(found, to, multiply_add(share, energy, load(found, to)))
         for k in range(n_sums):
             for cell in range(n_cell_lines):
-                first = k * used + 2 * cell
-                sums[cell_row, k, cell] = found[first] + found[first + 1]
+                first, total = k * used + CELL // STEP * cell, _ZERO
+                for j in range(CELL // STEP):
+                    total += found[first + j]
+                sums[cell_row, k, cell] = total
 
 
 @reordered
