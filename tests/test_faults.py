@@ -11,7 +11,7 @@ from fakes import FakeSource
 from test_engine import Ready, Rig
 
 from ultrasound_console.assets import AssetError
-from ultrasound_console.status import State
+from ultrasound_console.status import Pace, State
 
 THREADS = {"acquire", "form", "doppler", "open"}
 
@@ -99,6 +99,92 @@ def test_frames_may_be_missing(rig):
     assert rig.next_frame().index == first.index + 51
     assert rig.engine.status().missed == 50
     assert rig.engine.status().state is State.LIVE
+
+
+def test_one_wild_number_does_not_shut_out_the_frames_after_it(rig):
+    # Those come "too late", but one after the other: the source counts anew.
+    rig.open()
+    rig.next_frame()
+    change_next(rig.source, index=lambda index: index + 1_000_000)
+    wild = rig.next_frame()
+    rig.source.push(5)
+    rig.until(lambda: rig.frames[-1] is not wild)
+    assert rig.frames[-1].index == wild.index + 1
+    assert rig.engine.status().left_out == 4
+    assert any("counts its frames anew" in notice.text for notice in rig.notices)
+    assert rig.next_frame().index == wild.index + 2
+
+
+def test_a_frame_that_comes_over_and_over_is_never_new(rig):
+    rig.open()
+    for _ in range(3):
+        last = rig.next_frame()
+    for n in range(1, 9):
+        change_next(rig.source, index=lambda index: 1)
+        rig.source.push()
+        rig.until(lambda n=n: rig.engine.status().left_out == n)
+    assert rig.frames[-1] is last
+
+
+def test_what_was_on_screen_while_frozen_or_at_fault_is_not_live(rig):
+    rig.open()
+    shown = rig.next_frame()
+    rig.engine.freeze(shown.index)
+    rig.engine.resume()
+    assert rig.engine.status().state is State.PREPARING
+    rig.next_frame()
+    assert rig.engine.status().state is State.LIVE
+    rig.source.broken = "cable pulled"
+    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    rig.source.broken = ""
+    rig.engine.restart()
+    assert rig.engine.status().state is State.PREPARING
+
+
+def test_after_a_hiccup_a_late_picture_is_seen_as_soon_as_before(monkeypatch):
+    clock_s = 100.0
+    monkeypatch.setattr(time, "perf_counter", lambda: clock_s)
+    pace = Pace(interval_s=0.03)
+    clock_s += 10.0
+    pace.tick()
+    clock_s += 1.0
+    assert pace.is_late(0.03)
+
+
+def test_a_source_that_cannot_be_stopped_is_a_fault_all_the_same(rig, monkeypatch):
+    rig.open()
+    rig.next_frame()
+    stop = rig.source.stop
+
+    def fails():
+        monkeypatch.setattr(rig.source, "stop", stop)
+        raise RuntimeError("no answer")
+
+    monkeypatch.setattr(rig.source, "stop", fails)
+    rig.source.broken = "cable pulled"
+    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    assert rig.engine.status().fault == "acquire: cable pulled"
+    rig.source.broken = ""
+    rig.engine.restart()
+    rig.next_frame()
+
+
+def test_whatever_goes_wrong_while_a_source_is_opened_is_said(rig, monkeypatch):
+    rig.open()
+    rig.next_frame()
+
+    def fails(settings):
+        raise MemoryError("too much")
+
+    broken = FakeSource()
+    monkeypatch.setattr(broken, "configure", fails)
+    rig.sources["other"] = broken
+    rig.engine.open("other")
+    rig.until(lambda: any(notice.is_error for notice in rig.notices))
+    assert rig.notices[-1].text == "other cannot be opened: MemoryError too much"
+    assert not rig.engine.status().opening
+    assert "close" in broken.calls
+    rig.next_frame()  # the present one goes on
 
 
 def test_a_clock_that_jumps_changes_nothing(rig, monkeypatch):
@@ -200,6 +286,26 @@ def test_it_closes_at_any_moment_within_two_seconds(monkeypatch, seed):
     assert time.perf_counter() - begin_s < 2.0  # as promised; a thread that hangs costs that much
     assert not any(thread.is_alive() for thread in threads)
     assert not any(source.running for source in rig.sources.values())
+
+
+def test_a_source_that_is_ready_after_the_end_is_closed(monkeypatch):
+    rig = Rig(monkeypatch)
+    rig.open()
+    late, go_on = FakeSource(), threading.Event()
+    configure = late.configure
+
+    def takes_long(settings):
+        go_on.wait(60.0)
+        return configure(settings)
+
+    monkeypatch.setattr(late, "configure", takes_long)
+    monkeypatch.setattr("ultrasound_console.engine.JOIN_TIMEOUT_S", 0.3)
+    rig.sources["late"] = late
+    rig.engine.open("late")
+    rig.engine.close()
+    go_on.set()
+    rig.engine._front._opener.join(60.0)
+    assert late.calls[-1] == "close"
 
 
 def test_a_source_that_begins_once_more_while_it_closes_is_stopped(monkeypatch):

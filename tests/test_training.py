@@ -312,7 +312,7 @@ def test_starts_with_the_network_of_an_onnx_file(frames_folder, plan, tmp_path):
     shipped = assets.model("folds.onnx")
     frames = dataset.Shards(frames_folder / "frames").take(range(16))
     inputs = batches.inputs_of(frames)
-    network = taken_up.network_of(shipped, *inputs)
+    network = taken_up.network_of(taken_up.read_network(shipped), *inputs)
     session = onnxruntime.InferenceSession(shipped, providers=["CPUExecutionProvider"])
     (wanted,) = session.run(None, {features.PLANES: inputs[0], features.EVIDENCE: inputs[1]})
     for mode in (False, True):
@@ -324,6 +324,12 @@ def test_starts_with_the_network_of_an_onnx_file(frames_folder, plan, tmp_path):
     training.train(dataclasses.replace(plan, n_steps=1, learning_rate=1e-12, start=shipped))
     kept = torch.load(plan.folder / training.CHECKPOINT, weights_only=True)["average"]
     torch.testing.assert_close(kept["head.weight"], network.state_dict()["head.weight"])
+
+
+def test_an_onnx_file_asks_for_the_package_that_reads_it(plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match="install the extra 'train'"):
+        training.train(dataclasses.replace(plan, start=assets.model("folds.onnx")))
 
 
 @pytest.mark.parametrize("fault", ["no ONNX", "eight bits", "one layer less"])

@@ -31,7 +31,7 @@ _PATH = re.compile(
     rf"(?:[A-Za-z]:\\|(?<![\w.~/\\])~?/){_STEP}+"
     rf"(?: (?={_STEP}*[/\\]){_STEP}+)*(?: {_STEP}+\.\w{{2,5}}\b)?"
 )
-_KINDS = "h5|hdf5|part|mat|uff|raw|ya?ml|npz|csv|png|gif|mp4|dcm|toml|onnx|zip"
+_KINDS = "h5|hdf5|part|mat|uff|raw|ya?ml|npz|pkl|prototxt|json|csv|png|gif|mp4|dcm|toml|onnx|zip"
 _FILE = re.compile(rf"[^\s/\\:\"'()]+(\.(?:{_KINDS}))\b")
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -319,7 +318,8 @@ def check_kernel_cache(package: Path, environment: Mapping[str, str]) -> Check:
         name,
         False,
         f"cannot write to {' or '.join(map(str, candidates))}",
-        f"export NUMBA_CACHE_DIR={Path(tempfile.gettempdir()) / 'ultrasound-console-kernels'}",
+        # Compiled kernels are run: nobody else may put any there.
+        "export NUMBA_CACHE_DIR=$(mktemp -d)",
     )
 
 

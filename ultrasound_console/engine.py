@@ -146,6 +146,7 @@ class Engine:
         for slot in (self._raw, self._formed, self._again, self._finished):
             slot.clear()
         self.cine.unseal()
+        self._has_frame = False  # what is on screen is not of now
         self._pace = Pace()
         self._load = Load(self._load.step, self._load.patience_s)  # the pause says nothing
         self._front.live.set()
@@ -279,12 +280,17 @@ class Engine:
     def close(self) -> None:
         """End all threads and close the source."""
         self._closing.set()
+        until_s = time.perf_counter() + JOIN_TIMEOUT_S
+
+        def left_s() -> float:
+            return max(0.0, until_s - time.perf_counter())
+
         self._front.silence()
         for thread in self._threads:
-            thread.join(JOIN_TIMEOUT_S)
-        self._network.wait(JOIN_TIMEOUT_S)
+            thread.join(left_s())
+        self._network.wait(left_s())
         self._compilation.stop()
-        self._front.close()
+        self._front.close(left_s())
 
     def network_file(self) -> str:
         """File of the network and its fingerprint; empty while nobody has asked for it."""
@@ -312,9 +318,12 @@ class Engine:
                 step()
             except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
                 _log.error("fault in %s", name, exc_info=error)
-                self._front.silence()
-                self.cancel_rerun()
                 self._fault = f"{name}: {error}"
+                self.cancel_rerun()
+                try:
+                    self._front.silence()
+                except Exception:  # noqa: BLE001 - on screen is what came first
+                    _log.exception("the source cannot be stopped")
                 self._notify(Notice(self._fault, is_error=True))
 
     def _begin(self, acquisition: Acquisition, *, is_new_source: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,11 @@ from .store import SettingsStore
 
 READ_TIMEOUT_S = 0.25
 JOIN_TIMEOUT_S = 2.0
+# Frames that come too late one after the other, each with a higher number than the one before, are
+# no stragglers: the source counts anew.
+_COUNTS_ANEW = 5
+
+_log = logging.getLogger(__name__)
 
 
 class Begun(Protocol):
@@ -111,9 +117,11 @@ class FrontEnd:
         self._configured: AcquisitionSettings | None = None
         self._incoming: _Opened | None = None
         self._opener: threading.Thread | None = None
-        self._transmitting = self._may_fail = False
+        self._transmitting = self._may_fail = self._is_closed = False
         self.first_index = 0
+        self._offset = 0  # to the numbers of the source
         self._next_index = 0
+        self._late: list[int] = []
         self.grid_step = 0
         self.n_left_out = self.n_missed = 0
 
@@ -144,11 +152,15 @@ class FrontEnd:
             if self._source is not None:
                 self._source.stop()
 
-    def close(self) -> None:
-        """Close the source; the acquisition thread has ended."""
+    def close(self, timeout_s: float) -> None:
+        """Close the source; the acquisition thread has ended.
+
+        One that is being opened is waited for so long, and else closed when it is there.
+        """
         if self._opener is not None:
-            self._opener.join(JOIN_TIMEOUT_S)
+            self._opener.join(timeout_s)
         with self.transmit:
+            self._is_closed = True
             # What was taken over at the last moment has begun once more.
             self.stop()
             for source in (self._source, self._incoming.source if self._incoming else None):
@@ -173,10 +185,10 @@ class FrontEnd:
         frame = self._read(source, READ_TIMEOUT_S)
         if frame is None:
             return
-        index = self.first_index + frame.index
-        if index < self._next_index:
-            self._leave_out(frame.index)
+        if self._offset + frame.index < self._next_index and not self._counts_anew(frame.index):
             return
+        index = self._offset + frame.index
+        self._late.clear()
         self.n_missed += index - self._next_index
         self._next_index = index + 1
         frame = dataclasses.replace(frame, index=index)
@@ -204,8 +216,18 @@ class FrontEnd:
             self._may_fail = False
             raise
 
-    def _leave_out(self, index: int) -> None:
-        """Count a frame that came again or too late: an old picture is never shown as a new one."""
+    def _counts_anew(self, index: int) -> bool:
+        """Leave out a frame that came again or too late, unless the source has begun to count anew.
+
+        An old picture is never shown as a new one.
+        """
+        if self._late and index <= self._late[-1]:
+            self._late.clear()
+        self._late.append(index)
+        if len(self._late) == _COUNTS_ANEW:
+            self._offset = self._next_index - index
+            self._notify(Notice(f"the source counts its frames anew, from {self._late[0]} on"))
+            return True
         self.n_left_out += 1
         if self.n_left_out == 1:
             self._notify(
@@ -213,6 +235,7 @@ class FrontEnd:
                     f"frame {index} came again or too late: such frames are left out and counted"
                 )
             )
+        return False
 
     def _open(self, name: str, prf_hz: float | None, last: Settings | None) -> None:
         try:
@@ -222,12 +245,19 @@ class FrontEnd:
             except BaseException:
                 source.close()
                 raise
-        except SourceError as error:
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
             self._has_opened(name)
             lacks_prf = name if isinstance(error, NoPrfError) else ""
-            self._notify(Notice(str(error), is_error=True, lacks_prf=lacks_prf))
+            text = str(error)
+            if not isinstance(error, SourceError):
+                _log.error("fault in open", exc_info=error)
+                text = f"{name} cannot be opened: {type(error).__name__} {error}"
+            self._notify(Notice(text, is_error=True, lacks_prf=lacks_prf))
             return
         with self.transmit:
+            if self._is_closed:
+                opened.source.close()
+                return
             if self._incoming is not None:
                 self._incoming.source.close()
             self._incoming = opened
@@ -305,5 +335,6 @@ class FrontEnd:
     def _acquire(self, acquisition: Acquisition) -> None:
         """Go on numbering frames from here, and leave those of before."""
         self.acquisition = acquisition
-        self.first_index = self._next_index
+        self.first_index = self._offset = self._next_index
+        self._late.clear()
         self._raw.clear()

@@ -12,6 +12,8 @@ from .settings import AcquisitionSettings
 
 STALE_PERIODS = 3.0
 STALE_AT_LEAST_S = 0.3
+# A hiccup must not let the next one pass unnoticed.
+_LONGEST_INTERVAL_S = 0.3
 CPU_NAME = "CPU"
 """What computed a frame that no GPU did."""
 
@@ -36,7 +38,8 @@ class Pace:
     def tick(self) -> None:
         """Take note of a frame."""
         now_s = time.perf_counter()
-        self.interval_s += 0.2 * (now_s - self.last_s - self.interval_s)
+        observed_s = min(now_s - self.last_s, _LONGEST_INTERVAL_S)
+        self.interval_s += 0.2 * (observed_s - self.interval_s)
         self.last_s = now_s
 
     def is_late(self, frame_interval_s: float) -> bool:

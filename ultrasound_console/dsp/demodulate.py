@@ -154,7 +154,7 @@ def demodulate(
         RF (real), or IQ (complex) at ``plan.demodulation_frequency_hz``.
     plan : DemodulationPlan
     out : (n_iq_samples, n_elements + 1, 2, n_lanes) float32, optional
-        Written instead of a new array; its last element is left as it is.
+        Written instead of a new array; its last element has to be zero, and stays so.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 
 Neighbouring lines hear an element at nearly the same time, so that a short window of its record
 holds the samples of all sixteen. Where the processor can pick from two registers at once
-(AVX-512), two loads and eight picks fetch them; elsewhere each line loads its own four values, and
+(AVX-512), two loads and four picks fetch them; elsewhere each line loads its own four values, and
 eight lines at a time are turned round.
 See :mod:`.lanes_numba` for the registers, and for the cache.
 """
@@ -76,29 +76,16 @@ def _inside(builder: Any, window: Any, rows: Any) -> Any:
 def _gathered(builder: Any, record: Any, rows: Any) -> list[Any]:
     """All values of each line's quad, from wherever it is in the record."""
     quad = ir.VectorType(_FLOAT, _QUAD)
-    places = _spilled(builder, builder.shl(rows, _constant(1)))
+    places = builder.shl(rows, _constant(1))
     parts = []
-    for place in places:
+    for lane in range(LANES):
+        place = builder.extract_element(places, _INT32(lane))
         begin = builder.gep(record, [builder.zext(place, ir.IntType(64))])
         loaded = builder.load(builder.bitcast(begin, quad.as_pointer()))
         loaded.align = _UNALIGNED
         parts.append(loaded)
     halves = [_turned(builder, parts[k : k + 2 * _QUAD]) for k in range(0, LANES, 2 * _QUAD)]
     return [_together(builder, low, high) for low, high in zip(*halves, strict=True)]
-
-
-def _spilled(builder: Any, values: Any) -> list[Any]:
-    """Lanes of a register as numbers, by way of memory: to extract them takes twice as long."""
-    with builder.goto_entry_block():
-        memory = builder.alloca(_INTEGERS)
-    memory.align = 64
-    builder.store(values, memory).align = 64
-    first = builder.bitcast(memory, _INT32.as_pointer())
-    # Atomic only in name: what is loaded so is not put back into extracts.
-    return [
-        builder.load_atomic(builder.gep(first, [_INT32(lane)]), "monotonic", 4)
-        for lane in range(LANES)
-    ]
 
 
 def _turned(builder: Any, quads: list[Any]) -> list[Any]:

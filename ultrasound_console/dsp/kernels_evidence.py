@@ -206,7 +206,7 @@ def correlate(
                         back = multiply_add(b, x, back)
                     im = subtract(forth, back)
                     size = multiply_add(re, re, multiply_add(im, im, nothing))
-                    # In this order it never gets larger than the energies.
+                    # In this order, that of the loads, it never gets larger than the energies.
                     share = multiply_add(size, load(powers, of_there + j), nothing)
                     energy, to = load(powers, of_here + j), k * used + j
                     store(found, to, multiply_add(share, energy, load(found, to)))

@@ -7,6 +7,7 @@ be a fourth picture, in the colours of the corrected one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -85,6 +86,7 @@ class PanelCanvas(QWidget):
         self._painter: Painter | None = None
         self._to_upload = False
         self._to_report: int | None = None
+        self._waits_since_s = 0.0
         self._pointer = Pointer(lambda: self._view, self._set_view, self._move_cursor, self._shape)
         self._marks: dict[str, tuple[Mark | Dot, ...]] = {}
         self._lines_key: object = None
@@ -150,8 +152,16 @@ class PanelCanvas(QWidget):
         """(x, z) under the pointer."""
         return self._cursor_m
 
+    @property
+    def unpainted_s(self) -> float:
+        """How long the frame that is set has been waiting for the screen; 0 where none waits."""
+        waits = self._window.isExposed() and (self._to_upload or self._to_report is not None)
+        return time.perf_counter() - self._waits_since_s if waits else 0.0
+
     def set_frame(self, frame: DopplerFrame) -> None:
         """Show a frame; its planes are sent to the GPU with the next paint."""
+        if not self.unpainted_s:
+            self._waits_since_s = time.perf_counter()
         self._showing = replace(self._showing, frame=frame, scale_m_s=self._scale.update(frame))
         self._to_upload = True
         self._arrange(self._view.showing(_extent_m(frame)))

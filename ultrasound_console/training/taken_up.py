@@ -8,6 +8,8 @@ says what the file says, and may learn from there.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,64 +20,103 @@ from ..dsp.features import N_FOLDS
 from .network import FoldNet
 from .pytorch import Tensor, nn, torch
 
+Float32 = NDArray[np.float32]
+
 # '/down.0/layers/layers.3/Conv' is the convolution 'down.0.layers.3'.
 _NODE = re.compile(r"/(?P<block>\w+)\.(?P<level>\d+)/(?:\w+/)?[\w.]*\.(?P<place>\d+)/Conv")
 
 
-def network_of(model: Path, planes: NDArray[np.float32], evidence: NDArray[np.float32]) -> FoldNet:
-    """Build the network that a file holds.
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """What an ONNX file holds.
 
-    Parameters
+    Attributes
     ----------
-    model : Path
-        Of :func:`.network.export_onnx`, in 32 bits.
-    planes, evidence : array
-        Inputs of some frames, as :func:`.batches.inputs_of` gives them: what the statistics are
-        taken from.
+    convolutions : mapping
+        Weights and bias by the name of the module in :class:`.network.FoldNet`.
+    head : (n_channels + 1, N_FOLDS + 1, 2, 2) array
+        See ``FoldNet._of_four_pixels``.
+    """
+
+    convolutions: Mapping[str, tuple[Float32, Float32]]
+    head: Float32
+
+
+def read_network(model: Path) -> OnnxNetwork:
+    """Read a file of :func:`.network.export_onnx`, in 32 bits.
 
     Raises
     ------
+    ImportError
+        The package onnx is missing.
     OSError
-        It cannot be read.
+        The file cannot be read.
     ValueError
         It holds another network, or none.
     """
-    import onnx
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(
+            "an ONNX file needs the package onnx: install the extra 'train'"
+        ) from error
 
     content = model.read_bytes()
     try:
         graph = onnx.load_from_string(content).graph
+        numbers = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+        convolutions, head = {}, None
+        for node in graph.node:
+            if node.op_type == "Conv":
+                weight, bias = (numbers[key] for key in node.input[1:3])
+                convolutions[_module_name(node.name)] = weight, bias
+            elif node.op_type == "ConvTranspose":
+                head = numbers[node.input[1]]
+        wanted = {
+            name: (tuple(module.weight.shape), (module.out_channels,))
+            for name, module in _convolutions(FoldNet()).items()
+        }
+        found = {name: (w.shape, b.shape) for name, (w, b) in convolutions.items()}
+        if head is None or found != wanted:
+            raise ValueError("it has other layers")
     except Exception as error:  # protobuf raises errors of its own
-        raise ValueError(f"{model}: not an ONNX file") from error
-    numbers = {one.name: onnx.numpy_helper.to_array(one) for one in graph.initializer}
+        raise ValueError(f"{model}: not a network as this program trains it ({error})") from error
+    return OnnxNetwork(convolutions, head)
+
+
+def network_of(kept: OnnxNetwork, planes: Float32, evidence: Float32) -> FoldNet:
+    """Build the network that a file held.
+
+    Parameters
+    ----------
+    kept : OnnxNetwork
+    planes, evidence : array
+        Inputs as training draws them: what the statistics are taken from.
+    """
     network = FoldNet()
     network.eval()
     modules = dict(network.named_modules())
-    hooks, found = [], set()
-    try:
-        for node in graph.node:
-            name = _module_name(node.name)
-            if node.op_type == "Conv" and name in modules:
-                weight, bias = (numbers[key] for key in node.input[1:3])
-                _set(modules[name].weight, weight)
-                part = _part(modules[name], bias)
-                hooks.append(modules[_next(name)].register_forward_pre_hook(part))
-                found.add(name)
-            elif node.op_type == "ConvTranspose":
-                # See `FoldNet._of_four_pixels`.
-                together = numbers[node.input[1]].reshape(-1, 4 * (N_FOLDS + 1)).T
-                _set(network.head.weight, together[:, :-1, None, None])
-                _set(network.head.bias, together[:, -1])
-                found.add("head")
-        if found != {name for name, one in modules.items() if isinstance(one, nn.Conv2d)}:
-            raise ValueError("other layers")
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{model}: not a network as this program trains it ({error})") from error
+    hooks = []
+    for name, (weight, bias) in kept.convolutions.items():
+        _set(modules[name].weight, weight)
+        hooks.append(modules[_next(name)].register_forward_pre_hook(_part(modules[name], bias)))
+    together = kept.head.reshape(-1, 4 * (N_FOLDS + 1)).T
+    _set(network.head.weight, together[:, :-1, None, None])
+    _set(network.head.bias, together[:, -1])
     with torch.no_grad():
         network(torch.from_numpy(planes), torch.from_numpy(evidence))
     for hook in hooks:
         hook.remove()
     return network
+
+
+def _convolutions(network: FoldNet) -> dict[str, Any]:
+    """All that have a normalisation behind them."""
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and module is not network.head
+    }
 
 
 def _module_name(node: str) -> str:
@@ -92,18 +133,16 @@ def _next(name: str) -> str:
     return f"{block}.{int(place) + 1}"
 
 
-def _set(parameter: Tensor, values: NDArray[np.float32]) -> None:
-    if parameter.shape != values.shape:
-        raise ValueError(f"weights of {values.shape} where {tuple(parameter.shape)} belong")
+def _set(parameter: Tensor, values: Float32) -> None:
     parameter.data.copy_(torch.from_numpy(values.copy()))
 
 
-def _part(convolution: Any, bias: NDArray[np.float32]) -> Any:
+def _part(convolution: Any, bias: Float32) -> Any:
     """Make a hook that parts a convolution and its normalisation, by what comes through first."""
 
     def hook(normalise: Any, arriving: tuple[Tensor]) -> tuple[Tensor]:
         (x,) = arriving
-        # The size of weights sets how fast they learn: one for each channel, as when they began.
+        # The size of its weights sets how fast a channel learns: the same for all.
         size = convolution.weight.flatten(1).norm(dim=1).clamp(min=1e-6)
         convolution.weight.data /= size[:, None, None, None]
         x = x / size[:, None, None]

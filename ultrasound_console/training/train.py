@@ -31,7 +31,7 @@ from .network import EVIDENCE_WEIGHT, FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
 from .quantised import quantise
 from .synthetic import SHAPE
-from .taken_up import network_of
+from .taken_up import OnnxNetwork, network_of, read_network
 
 MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 CHECKPOINT = "checkpoint.pt"
@@ -53,7 +53,7 @@ _WEIGHT_DECAY = 1e-4
 _LARGEST_GRADIENT = 1.0
 _LOG_STEPS = 50
 # Frames that say what reaches each layer of an ONNX file's network.
-_ONNX, _N_LOOKED_AT = ".onnx", 48
+_N_LOOKED_AT = 48
 # The network that makes the previous frames follows every so many steps.
 _REFRESH_STEPS = 100
 _HELD_OUT_STEPS = 500
@@ -324,7 +324,7 @@ def train(plan: Plan) -> Path:
     if plan.resume and not checkpoint.is_file():
         raise FileNotFoundError(f"{checkpoint}: nothing to resume")
     # Asked for before hours go into frames.
-    network = FoldNet() if plan.start is None else _started(plan.start)
+    started = None if plan.start is None else _started(plan.start)
     plan.folder.mkdir(parents=True, exist_ok=True)
     folders = [plan.folder / FRAMES]
     if plan.labels is not None:
@@ -353,9 +353,11 @@ def train(plan: Plan) -> Path:
     shards = Shards(*folders)
     torch.set_num_threads(plan.n_threads)
     torch.manual_seed(plan.seed)
-    if plan.start is not None and plan.start.suffix == _ONNX:
+    network = FoldNet() if started is None else started[0]
+    if started is not None and started[1] is not None:
         rng = np.random.default_rng(plan.seed)
-        network = network_of(plan.start, *inputs_of(shards.take(shards.choose(rng, _N_LOOKED_AT))))
+        seen = draw(rng, shards, _N_LOOKED_AT, partial(posterior_of, network))
+        network = network_of(started[1], seen.planes, seen.evidence)
     network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=plan.learning_rate, weight_decay=_WEIGHT_DECAY
@@ -387,15 +389,16 @@ def train(plan: Plan) -> Path:
     return model
 
 
-def _started(start: Path) -> FoldNet:
-    """Network of another training; of an ONNX file, to see whether there is one in it."""
+def _started(start: Path) -> tuple[FoldNet, OnnxNetwork | None]:
+    """Network of another training; that of an ONNX file says what it should, and cannot learn."""
     network = FoldNet()
-    if start.suffix == _ONNX:
+    if start.suffix.lower() == ".onnx":
+        kept_file = read_network(start)
         nothing = (
             np.zeros((1, n, STRIDE // size, STRIDE // size), np.float32)
             for n, size in ((N_PLANES, 1), (N_EVIDENCE, CELL))
         )
-        return network_of(start, *nothing)
+        return network_of(kept_file, *nothing), kept_file
     try:
         kept: dict[str, Tensor] = torch.load(start, weights_only=True)["average"]
         kept_weight, wanted = kept[EVIDENCE_WEIGHT], network.state_dict()[EVIDENCE_WEIGHT]
@@ -409,7 +412,7 @@ def _started(start: Path) -> FoldNet:
         raise
     except Exception as error:
         raise ValueError(f"{start} is no checkpoint of a training like this") from error
-    return network
+    return network, None
 
 
 def plot(log: Path, path: Path) -> None:

@@ -44,6 +44,12 @@ CANNOT_START = 1
 BAD_INPUT = 2
 FIRST_PICTURE_WITHIN_S = 180.0
 _NAME = "ultrasound-console"
+# Ctrl+C, the end of a session, and a terminal that goes away; Windows has no last one.
+_ENDING = [
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if name in signal.Signals.__members__
+]
 # Between two kernels a worker needs the interpreter for a moment: it does not wait long for the
 # screen's thread to give it up.
 SWITCH_INTERVAL_S = 0.5e-3
@@ -99,7 +105,8 @@ def run_console(options: RunOptions) -> int:
     -------
     int
         0; 1 when no window can be opened here, or no picture came in time; 2 when the source or the
-        model cannot be opened or a file cannot be written; 130 after an interrupt.
+        model cannot be opened or a file cannot be written; 128 and the number of a signal that
+        ended it, 130 after Ctrl+C.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     return_freed_arrays()
@@ -119,11 +126,13 @@ def run_console(options: RunOptions) -> int:
             ahead.wait()
             return own or Segmenter()
 
+        diary = None if options.fresh else _diary()
         try:
             application = start_application()
-            folder = None if options.fresh else config_folder()
-            window = _window(application, store, load_segmenter, folder)
+            window = _window(application, store, load_segmenter, diary)
         except CannotStartError as error:
+            if diary is not None:
+                diary.stop()
             return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
         window.closing.connect(ahead.end)  # before threads end that may wait for it
         if options.stream is not None:
@@ -144,6 +153,7 @@ class _Run:
         self._ever_opened = False
         self._exit_code = 0
         self._n_screen_errors = 0
+        self._screen_error = ""
         window.opened.connect(self._on_opened)
         window.refused.connect(self._on_refused)
         window.closing.connect(self._on_closing)
@@ -167,14 +177,16 @@ class _Run:
                 lambda _: timer.start(round(seconds * 1e3)), Qt.ConnectionType.SingleShotConnection
             )
             timer.start(round((seconds + FIRST_PICTURE_WITHIN_S) * 1e3))
-        excepthook, on_interrupt = sys.excepthook, signal.getsignal(signal.SIGINT)
+        excepthook, on_signal = sys.excepthook, {one: signal.getsignal(one) for one in _ENDING}
         sys.excepthook = self._on_exception
-        signal.signal(signal.SIGINT, self._on_interrupt)
+        for one in _ENDING:
+            signal.signal(one, self._on_signal)
         try:
             application.exec()
         finally:
             sys.excepthook = excepthook
-            signal.signal(signal.SIGINT, on_interrupt)
+            for one, before in on_signal.items():
+                signal.signal(one, before)
             timer.stop()
             self._window.deleteLater()
             application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
@@ -184,12 +196,14 @@ class _Run:
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         """Say what went wrong on the screen's side, and go on."""
-        _log.error("fault on screen", exc_info=(kind, error, trace))
         self._n_screen_errors += 1
+        if str(error) != self._screen_error:  # each paint may say the same
+            self._screen_error = str(error)
+            _log.error("fault on screen", exc_info=(kind, error, trace))
         self._window.message.say(f"screen: {error}", is_error=True)
 
-    def _on_interrupt(self, *_: object) -> None:
-        self._exit_code = 128 + signal.SIGINT
+    def _on_signal(self, number: int, _: object) -> None:
+        self._exit_code = 128 + number
         self._window.close()
 
     def _on_opened(self, name: str) -> None:
@@ -297,24 +311,30 @@ def _check_opengl() -> None:
     context.doneCurrent()
 
 
+def _diary() -> Diary:
+    """Begin the diary: before Qt and OpenGL, which may end the process."""
+    diary = Diary(diary_folder())
+    if why_not := diary.start():
+        _complain(why_not, 0)
+    return diary
+
+
 def _window(
     application: QApplication,
     store: SettingsStore,
     load_segmenter: Callable[[], Segmenter],
-    folder: Path | None,
+    diary: Diary | None,
 ) -> MainWindow:
-    """Make the window; it remembers in a folder and keeps a diary, or neither."""
+    """Make the window; it remembers sources and keeps a diary, or neither."""
     from ..render.painter import RenderError
     from . import theme
     from .window import MainWindow
 
     theme.apply(application)
     try:
-        if folder is None:
+        if diary is None:
             return MainWindow(store, load_segmenter)
-        diary = Diary(diary_folder())
-        if why_not := diary.start():
-            _complain(why_not, 0)
+        folder = config_folder()
         return MainWindow(
             store,
             load_segmenter,

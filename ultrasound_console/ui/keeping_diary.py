@@ -38,7 +38,7 @@ class DiaryKeeper(QObject):
         self._status: EngineStatus = engine.status()
         self._settings = engine.store.current
         self._counted_s = time.perf_counter()
-        self._counted = 0, 0, 0, 0
+        self._counted = 0, 0, 0, 0, 0
         self._timer = QTimer(self, interval=_POLL_MS)
         self._timer.timeout.connect(self.look)
         self._timer.start()
@@ -90,10 +90,12 @@ class DiaryKeeper(QObject):
 
     def _count(self) -> None:
         status = self._status
-        counted = self._meter.frames, status.replaced_frames, status.missed, status.errors
+        lost = status.replaced_frames, status.missed, status.left_out
+        counted = self._meter.frames, *lost, status.errors
         if counted != self._counted:
             self._counted = counted
-            _log.info("frames painted %d, replaced %d, missed %d; errors %d", *counted)
+            text = "frames painted %d, replaced %d, missed %d, left out %d; errors %d"
+            _log.info(text, *counted)
 
 
 def _acquired(status: EngineStatus) -> str:

@@ -277,6 +277,7 @@ class StatusLine(QWidget):
             f"latency {latency_ms:.0f} ms",
             f"replaced {status.replaced_frames}",
             *([f"missed {status.missed}"] if status.missed else []),
+            *([f"left out {status.left_out}"] if status.left_out else []),
             f"errors {status.errors}",
             f"loop {n_held} frames, {n_bytes / 1e6:.0f} MB",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from ..frames import Acquisition
@@ -13,6 +14,8 @@ from .messages import MessageBar
 from .top_strip import TopStrip
 
 _PREPARING_AFTER_S = 0.3
+# A picture that waits longer for the screen: what is on it is not of now.
+_UNPAINTED_S = 0.3
 _NOT_OF_NOW = (State.PREPARING, State.STALE, State.FAULT)
 
 
@@ -77,10 +80,14 @@ class StateOnScreen:
             self._controls.show_acquisition(status.acquisition)
             self._top.show_source(status.acquisition)
         # A change of the PRF prepares too, and shows the next picture in a moment.
+        if before.state in {State.FROZEN, State.FAULT}:
+            self._last_picture_s = -math.inf  # what is on screen was not live
         waited_s = time.perf_counter() - self._last_picture_s
         is_brief = has_picture and waited_s < _PREPARING_AFTER_S
         is_preparing = status.state is State.PREPARING
         self.shown = State.LIVE if is_preparing and is_brief else status.state
+        if self.shown is State.LIVE and self._canvas.unpainted_s > _UNPAINTED_S:
+            self.shown = State.STALE
         self._top.show_state(self.shown, is_recording=self.is_recording)
         self._top.chip.setVisible(self.acquisition is not None or self._canvas.isVisible())
         self._canvas.set_stale(self.shown in _NOT_OF_NOW)
