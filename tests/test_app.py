@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from display import needs_display
@@ -206,6 +208,38 @@ class TestWhileItRuns:
         assert shown == ["screen: the label fell off"]
         assert json.loads((tmp_path / "stats.json").read_text())["errors"] == 1
         assert "the label fell off" in caplog.text
+
+    def test_the_log_begins_before_opengl_may_end_the_process(self, qapp, monkeypatch, capsys):
+        def fails():
+            raise app_module.CannotStartError("this display has no OpenGL")
+
+        monkeypatch.setattr(app_module, "_check_opengl", fails)
+        assert run_console(RunOptions(None, {})) == 1
+        assert "no OpenGL" in capsys.readouterr().err
+        log = Path(os.environ["ULTRASOUND_CONSOLE_LOGS"], "console.log").read_text()
+        assert "start of" in log
+        assert "end" in log
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+    def test_a_signal_closes_it_in_order(self, no_window_is_left, flow, in_the_window, name):
+        number = signal.Signals[name]
+        in_the_window(lambda window: signal.raise_signal(number))
+        assert run_console(RunOptions("known", {})) == 128 + number
+        assert not flow.sources["known"].running
+
+    def test_an_error_that_each_paint_repeats_is_logged_once(
+        self, no_window_is_left, flow, in_the_window, caplog, tmp_path
+    ):
+        def fail(window):
+            for _ in range(5):
+                error = RuntimeError("no paint left")
+                sys.excepthook(type(error), error, None)
+            window.close()
+
+        in_the_window(fail)
+        assert run_console(RunOptions("known", {}, stats=tmp_path / "stats.json")) == 0
+        assert json.loads((tmp_path / "stats.json").read_text())["errors"] == 5
+        assert caplog.text.count("fault on screen") == caplog.text.count("shown: screen") == 1
 
     def test_settings_of_the_command_line_outlast_the_sources_own(
         self, no_window_is_left, flow, in_the_window

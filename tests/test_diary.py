@@ -133,7 +133,7 @@ def test_the_console_writes_states_settings_sources_and_errors(qtbot, monkeypatc
     assert "state: frozen" in text
     assert "colour_gain_db 0.0 to 6.0" in text
     assert "shown: the disk is full" in text
-    assert "frames painted 2, replaced 0, missed 0; errors 0" in text
+    assert "frames painted 2, replaced 0, missed 0, left out 0; errors 0" in text
 
 
 @pytest.mark.parametrize(

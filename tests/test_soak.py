@@ -102,8 +102,8 @@ def grows(course, name):
 
 
 def test_live_pictures_leave_nothing_behind(qtbot, live, parsers):
-    seconds = 20.0  # the long test is below
-    course = watch(qtbot, live, parsers, seconds, n_looks=6)
+    seconds = 60.0  # the long test is below
+    course = watch(qtbot, live, parsers, seconds, n_looks=12)
     assert course[-1]["gl_objects"] > 0
     for name in COUNTED:
         assert not grows(course, name), name

@@ -1,15 +1,17 @@
 """The whole window with real mouse and keys; the source is under control, the planes are known."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
 from display import needs_display
 from known_flow import KnownFlow
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QFontMetrics
 from PySide6.QtWidgets import QApplication, QFileDialog
 
+from ultrasound_console.render.painter import Painter
 from ultrasound_console.settings import Settings
 from ultrasound_console.status import State
 from ultrasound_console.ui import theme
@@ -116,6 +118,42 @@ def test_a_source_that_stalls_goes_stale_and_grey(live):
     live.until(lambda: live.chip == "STALE")
     live.until(lambda: np.ptp(live.picture(2).astype(int), axis=2)[60:].max() < 30)
     live.play(1)
+    live.until(lambda: "LIVE" in live.chip)
+
+
+def test_a_picture_that_cannot_be_painted_is_not_called_live(live, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no paint left")
+
+    said = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: said.append(str(error)))
+    pushing = QTimer(live.window, interval=30)
+    pushing.timeout.connect(live.source.push)
+    pushing.start()
+
+    def engine_is_live():
+        return live.engine.status().state is State.LIVE
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Painter, "paint", fails)
+        live.until(lambda: live.chip == "STALE" and engine_is_live())
+    assert set(said) == {"no paint left"}
+    live.until(lambda: "LIVE" in live.chip)
+    pushing.stop()
+
+
+def test_frames_that_are_left_out_are_counted_on_screen(live):
+    live.source.alter = lambda frame: dataclasses.replace(frame, index=0)
+    live.source.push()
+    live.until(lambda: "left out 1" in live.window.status_line.figures.full_text)
+
+
+def test_after_a_freeze_the_old_picture_is_grey_until_a_new_one_comes(live):
+    live.freeze()
+    live.key(Qt.Key.Key_Space)
+    live.until(lambda: live.chip == "PREPARING")
+    assert np.ptp(live.picture(2).astype(int), axis=2)[60:].max() < 30
+    live.play()
     live.until(lambda: "LIVE" in live.chip)
 
 

@@ -44,6 +44,8 @@ CANNOT_START = 1
 BAD_INPUT = 2
 FIRST_PICTURE_WITHIN_S = 180.0
 _NAME = "ultrasound-console"
+# An error on screen that comes again is said again if it has been away for so long.
+_SAID_AGAIN_S = 10.0
 # Ctrl+C, the end of a session, and a terminal that goes away; Windows has no last one.
 _ENDING = [
     signal.Signals[name]
@@ -153,7 +155,7 @@ class _Run:
         self._ever_opened = False
         self._exit_code = 0
         self._n_screen_errors = 0
-        self._screen_error = ""
+        self._screen_error = "", 0.0
         window.opened.connect(self._on_opened)
         window.refused.connect(self._on_refused)
         window.closing.connect(self._on_closing)
@@ -197,9 +199,10 @@ class _Run:
     ) -> None:
         """Say what went wrong on the screen's side, and go on."""
         self._n_screen_errors += 1
-        if str(error) != self._screen_error:  # each paint may say the same
-            self._screen_error = str(error)
-            _log.error("fault on screen", exc_info=(kind, error, trace))
+        before, self._screen_error = self._screen_error, (str(error), time.perf_counter())
+        if before[0] == str(error) and self._screen_error[1] - before[1] < _SAID_AGAIN_S:
+            return  # each paint may say the same
+        _log.error("fault on screen", exc_info=(kind, error, trace))
         self._window.message.say(f"screen: {error}", is_error=True)
 
     def _on_signal(self, number: int, _: object) -> None:
