@@ -1,6 +1,7 @@
 """Settings on disk: exam presets, memory of the sources, and files that are damaged."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -174,6 +175,26 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path):
     for act in (lambda: presets.save("x", CAROTID), lambda: presets.delete("x")):
         with pytest.raises(ConfigError, match="file"):
             act()
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(28, "No space left on device"), (30, "Read-only file system")]
+)
+def test_a_preset_that_cannot_be_written_is_one_line_and_leaves_the_one_before(
+    presets, monkeypatch, number, reason
+):
+    presets.save("mine", Settings())
+    (path,) = presets.folder.iterdir()
+    before = path.read_bytes()
+
+    def fails(self, *_, **__):
+        raise OSError(number, reason, str(self))
+
+    monkeypatch.setattr(Path, "write_text", fails)
+    with pytest.raises(ConfigError) as caught:
+        presets.save("mine", Settings().replace(prf_hz=4000.0))
+    assert str(caught.value) == f"{path}: {reason}; check the folder and its rights"
+    assert [one.read_bytes() for one in presets.folder.iterdir()] == [before]
 
 
 def test_a_preset_that_fits_is_in_force_and_otherwise_the_loaded_one_is_changed():

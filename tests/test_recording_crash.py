@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import signal
 import struct
@@ -352,6 +353,21 @@ def test_the_disk_that_gets_full(tmp_path, monkeypatch) -> None:
     with h5py.File(tmp_path / "a.h5") as file:
         about = json.loads(file["ultrasound_console/about"][()].tobytes())
     assert about["missing"] == "Recording stopped: the disk is full"
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_refused_at_once(tmp_path, monkeypatch) -> None:
+    open_ = Path.open
+
+    def is_read_only(self, mode="r", *arguments, **options):
+        if "x" in mode:
+            raise OSError(30, "Read-only file system", str(self))
+        return open_(self, mode, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", is_read_only)
+    told = f"{tmp_path}: no recording there: Read-only file system; choose another folder"
+    with pytest.raises(RecordError, match=re.escape(told)):
+        Recorder(tmp_path / "a.h5")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_room_is_left_for_the_file(tmp_path, monkeypatch) -> None:
