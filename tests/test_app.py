@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from display import needs_display
 from known_flow import KnownPipeline
@@ -187,6 +188,30 @@ class TestWhenItCannotRun:
         assert run.stderr.startswith("ultrasound-console: ")
         assert run.stderr.count("\n") == 1
         assert "display" in run.stderr.lower()
+
+
+class TestTheWholeProcess:
+    pytestmark = with_display
+
+    @pytest.mark.parametrize("pause_s", [0.0, 0.7])
+    def test_it_ends_with_its_signal_and_leaves_no_process(self, pause_s):
+        command = [sys.executable, "-m", "ultrasound_console", "run", SCENE]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        log = Path(os.environ["ULTRASOUND_CONSOLE_LOGS"], "console.log")
+        pause = threading.Event()
+        for _ in range(2400):
+            if log.is_file() and "acquires:" in log.read_text():
+                break
+            assert process.poll() is None, process.stderr.read()
+            pause.wait(0.05)
+        pause.wait(pause_s)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == 128 + signal.SIGTERM
+        assert not said
+        assert not psutil.wait_procs(children, timeout=10.0)[1]
+        assert log.read_text().rstrip().endswith("end")
 
 
 class TestWhileItRuns:
