@@ -33,8 +33,9 @@ from .kernels_dual_prf import weigh_folds
 # Variance of the difference of phases that no number of pulses takes away, radian^2: blood
 # accelerates, and both filters have a slope.
 _LEAST_VARIANCE = 0.03
-# Beside a network, which has heard the same echoes: a vote is worth less.
-_LEAST_VARIANCE_BESIDE = 0.2
+# Beside a network, which has heard the same echoes, a vote is worth less: in fast flow the phases
+# of a whole neighbourhood vary like those of two.
+_LEAST_VARIANCE_BESIDE, _MOST_PHASES_BESIDE = 0.05, 2.0
 # Independent phases from one cell of speckle: few, as an echo lasts for some pulses.
 _PER_CELL = 4.0
 # A fold that the network excludes has at least this probability before the vote.
@@ -217,6 +218,8 @@ def vote(
     least_variance = _LEAST_VARIANCE_BESIDE
     if posterior is None:
         least_variance, posterior = _LEAST_VARIANCE, _without_network()
+    else:
+        n_phases = min(n_phases, _MOST_PHASES_BESIDE)
     out = aligned_empty((*shown.shape, N_LANES))
     weigh_folds(
         shown,
