@@ -1,5 +1,6 @@
 """Settings on disk: exam presets, memory of the sources, and files that are damaged."""
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -208,6 +209,13 @@ def test_a_preset_that_fits_is_in_force_and_otherwise_the_loaded_one_is_changed(
 
 
 # ---- memory --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are those of POSIX")
+def test_what_names_files_is_for_the_eyes_of_its_owner(memory, tmp_path):
+    memory.remember(SCENE, Remembered(CAROTID))
+    (path,) = (tmp_path / "deep").iterdir()
+    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_each_source_has_its_own_memory(memory, tmp_path):

@@ -61,6 +61,7 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     """
     try:
         with whole_file(path) as part:
+            part.chmod(0o600)  # names of recordings may tell of people
             part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise failed(path, error) from error
