@@ -133,9 +133,9 @@ def test_what_was_on_screen_while_frozen_or_at_fault_is_not_live(rig):
     rig.engine.resume()
     assert rig.engine.status().state is State.PREPARING
     rig.next_frame()
-    assert rig.engine.status().state is State.LIVE
+    assert rig.engine.status().state is not State.PREPARING
     rig.source.broken = "cable pulled"
-    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    wait(lambda: rig.engine.status().state is State.FAULT)
     rig.source.broken = ""
     rig.engine.restart()
     assert rig.engine.status().state is State.PREPARING
@@ -144,11 +144,54 @@ def test_what_was_on_screen_while_frozen_or_at_fault_is_not_live(rig):
 def test_after_a_hiccup_a_late_picture_is_seen_as_soon_as_before(monkeypatch):
     clock_s = 100.0
     monkeypatch.setattr(time, "perf_counter", lambda: clock_s)
-    pace = Pace(interval_s=0.03)
+    pace = Pace(last_s=clock_s, interval_s=0.03)
     clock_s += 10.0
     pace.tick()
-    clock_s += 1.0
+    assert not pace.is_late(0.03)
+    clock_s += 0.5
     assert pace.is_late(0.03)
+
+
+@pytest.mark.parametrize("interval_s", [0.1, 0.6, 0.95, 3.0])
+def test_a_slow_machine_that_keeps_its_pace_is_soon_live(monkeypatch, interval_s):
+    clock_s = 100.0
+    monkeypatch.setattr(time, "perf_counter", lambda: clock_s)
+    pace, n_late = Pace(last_s=clock_s, interval_s=0.03), 0
+    for _ in range(100):
+        clock_s += interval_s
+        n_late += pace.is_late(0.03)
+        pace.tick()
+    assert n_late <= 8
+
+
+def test_what_is_on_its_way_from_before_a_freeze_is_not_shown_after_it(rig, monkeypatch):
+    # A frozen frame that is being processed again as the picture goes on live.
+    rig.open()
+    shown = rig.next_frame()
+    rig.engine.freeze(shown.index)
+    again, go_on = rig.engine._compute.again, threading.Event()
+
+    def takes_long(*arguments):
+        go_on.wait(60.0)
+        return again(*arguments)
+
+    monkeypatch.setattr(rig.engine._compute, "again", takes_long)
+    rig.store.change(smoothing_m=1.6e-3)
+    rig.engine.refresh()
+    wait(lambda: not rig.engine._again.filled)
+    rig.engine.resume()
+    finished = threading.Event()
+    put = rig.engine._finished.put
+
+    def noted(frame):
+        put(frame)
+        finished.set()
+
+    monkeypatch.setattr(rig.engine._finished, "put", noted)
+    go_on.set()
+    assert finished.wait(60.0)
+    assert rig.engine.take_frame() is None
+    assert rig.next_frame().index > shown.index
 
 
 def test_a_source_that_cannot_be_stopped_is_a_fault_all_the_same(rig, monkeypatch):
@@ -162,7 +205,7 @@ def test_a_source_that_cannot_be_stopped_is_a_fault_all_the_same(rig, monkeypatc
 
     monkeypatch.setattr(rig.source, "stop", fails)
     rig.source.broken = "cable pulled"
-    rig.until(lambda: rig.engine.status().state is State.FAULT)
+    wait(lambda: rig.engine.status().state is State.FAULT)
     assert rig.engine.status().fault == "acquire: cable pulled"
     rig.source.broken = ""
     rig.engine.restart()
@@ -299,7 +342,7 @@ def test_a_source_that_is_ready_after_the_end_is_closed(monkeypatch):
         return configure(settings)
 
     monkeypatch.setattr(late, "configure", takes_long)
-    monkeypatch.setattr("ultrasound_console.engine.JOIN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("ultrasound_console.engine.JOIN_TIMEOUT_S", 1.0)
     rig.sources["late"] = late
     rig.engine.open("late")
     rig.engine.close()

@@ -11,6 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TextIO
@@ -90,8 +91,14 @@ class Diary:
         if name not in self._private:
             self._private.append(name)
 
-    def stop(self) -> None:
-        """Write no longer."""
+    def stop(self, *, told: bool = True) -> None:
+        """Write no longer.
+
+        Parameters
+        ----------
+        told : bool
+            Whether the user has seen that the run before crashed; else the next run says so.
+        """
         if self._handler is not None:
             _log.info("end")
             logging.getLogger().removeHandler(self._handler)
@@ -99,6 +106,9 @@ class Diary:
         if self._crash is not None:
             faulthandler.disable()
             self._crash.close()
+            if self.crashed_before and not told:
+                with suppress(OSError):
+                    (self._folder / CRASH_BEFORE_NAME).replace(self._folder / CRASH_NAME)
 
 
 def versions() -> Iterator[str]:

@@ -143,6 +143,9 @@ class Engine:
         self._frozen = False
         self._addressed = None
         self.cancel_rerun()
+        # A still picture comes again; what is on its way from before is not of now.
+        self._front.stop()
+        self._front.leave_what_came()
         for slot in (self._raw, self._formed, self._again, self._finished):
             slot.clear()
         self.cine.unseal()
@@ -241,7 +244,11 @@ class Engine:
     def take_frame(self) -> DopplerFrame | None:
         """Newest frame that may be shown: while frozen, only the addressed one."""
         frame = self._finished.take()
-        if frame is None or not self._frozen or frame.index == self._addressed:
+        if frame is None:
+            return None
+        if not self._frozen:
+            return frame if frame.index >= self._front.first_index else None
+        if frame.index == self._addressed:
             return frame
         # It may have taken the place of the addressed one.
         return None if self._addressed is None else self.cine.frame(self._addressed)
@@ -285,7 +292,7 @@ class Engine:
         def left_s() -> float:
             return max(0.0, until_s - time.perf_counter())
 
-        self._front.silence()
+        self._silence_safely()
         for thread in self._threads:
             thread.join(left_s())
         self._network.wait(left_s())
@@ -318,13 +325,19 @@ class Engine:
                 step()
             except Exception as error:  # noqa: BLE001 - the thread's boundary: it goes on screen
                 _log.error("fault in %s", name, exc_info=error)
-                self._fault = f"{name}: {error}"
                 self.cancel_rerun()
-                try:
-                    self._front.silence()
-                except Exception:  # noqa: BLE001 - on screen is what came first
-                    _log.exception("the source cannot be stopped")
-                self._notify(Notice(self._fault, is_error=True))
+                # Nobody may try again between the two.
+                with self._front.transmit:
+                    self._silence_safely()
+                    self._fault = f"{name}: {error}"
+                self._notify(Notice(f"{name}: {error}", is_error=True))
+
+    def _silence_safely(self) -> None:
+        """Stop transmitting; a source that fails at that does not hide why it was stopped."""
+        try:
+            self._front.silence()
+        except Exception:  # noqa: BLE001 - what was there to say before is said
+            _log.exception("the source cannot be stopped")
 
     def _begin(self, acquisition: Acquisition, *, is_new_source: bool) -> None:
         """Wait for the first picture of an acquisition."""

@@ -152,6 +152,11 @@ class FrontEnd:
             if self._source is not None:
                 self._source.stop()
 
+    def leave_what_came(self) -> None:
+        """Show nothing any more of what has been read so far."""
+        with self.transmit:
+            self.first_index = self._next_index
+
     def close(self, timeout_s: float) -> None:
         """Close the source; the acquisition thread has ended.
 
@@ -161,11 +166,14 @@ class FrontEnd:
             self._opener.join(timeout_s)
         with self.transmit:
             self._is_closed = True
-            # What was taken over at the last moment has begun once more.
-            self.stop()
             for source in (self._source, self._incoming.source if self._incoming else None):
                 if source is not None:
-                    source.close()
+                    try:
+                        # What was taken over at the last moment has begun once more.
+                        source.stop()
+                        source.close()
+                    except Exception:  # noqa: BLE001 - the program ends all the same
+                        _log.exception("%s cannot be closed", source.name)
             self._source = self._incoming = None
 
     def step(self) -> None:

@@ -12,8 +12,9 @@ from .settings import AcquisitionSettings
 
 STALE_PERIODS = 3.0
 STALE_AT_LEAST_S = 0.3
-# A hiccup must not let the next one pass unnoticed.
-_LONGEST_INTERVAL_S = 0.3
+# A hiccup must not let the next one pass unnoticed: it counts for no more than this, or so many
+# times the interval before.
+_LONGEST_GAP_S, _LONGEST_GAP_PERIODS = 0.5, 4.0
 CPU_NAME = "CPU"
 """What computed a frame that no GPU did."""
 
@@ -38,7 +39,8 @@ class Pace:
     def tick(self) -> None:
         """Take note of a frame."""
         now_s = time.perf_counter()
-        observed_s = min(now_s - self.last_s, _LONGEST_INTERVAL_S)
+        longest_s = max(_LONGEST_GAP_S, _LONGEST_GAP_PERIODS * self.interval_s)
+        observed_s = min(now_s - self.last_s, longest_s)
         self.interval_s += 0.2 * (observed_s - self.interval_s)
         self.last_s = now_s
 

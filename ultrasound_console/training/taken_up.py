@@ -77,7 +77,8 @@ def read_network(model: Path) -> OnnxNetwork:
             for name, module in _convolutions(FoldNet()).items()
         }
         found = {name: (w.shape, b.shape) for name, (w, b) in convolutions.items()}
-        if head is None or found != wanted:
+        n_last = FoldNet().head.in_channels
+        if found != wanted or head is None or head.shape != (n_last + 1, N_FOLDS + 1, 2, 2):
             raise ValueError("it has other layers")
     except Exception as error:  # protobuf raises errors of its own
         raise ValueError(f"{model}: not a network as this program trains it ({error})") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -134,7 +135,8 @@ def run_console(options: RunOptions) -> int:
             window = _window(application, store, load_segmenter, diary)
         except CannotStartError as error:
             if diary is not None:
-                diary.stop()
+                _log.error("cannot start: %s", error)
+                diary.stop(told=False)
             return _complain(f"{error}; the command 'doctor' says more", CANNOT_START)
         window.closing.connect(ahead.end)  # before threads end that may wait for it
         if options.stream is not None:
@@ -155,7 +157,7 @@ class _Run:
         self._ever_opened = False
         self._exit_code = 0
         self._n_screen_errors = 0
-        self._screen_error = "", 0.0
+        self._screen_errors: dict[str, float] = {}
         window.opened.connect(self._on_opened)
         window.refused.connect(self._on_refused)
         window.closing.connect(self._on_closing)
@@ -181,8 +183,9 @@ class _Run:
             timer.start(round((seconds + FIRST_PICTURE_WITHIN_S) * 1e3))
         excepthook, on_signal = sys.excepthook, {one: signal.getsignal(one) for one in _ENDING}
         sys.excepthook = self._on_exception
-        for one in _ENDING:
-            signal.signal(one, self._on_signal)
+        for one, before in on_signal.items():
+            if before is not signal.SIG_IGN:  # as `nohup` asks for
+                signal.signal(one, self._on_signal)
         try:
             application.exec()
         finally:
@@ -199,15 +202,20 @@ class _Run:
     ) -> None:
         """Say what went wrong on the screen's side, and go on."""
         self._n_screen_errors += 1
-        before, self._screen_error = self._screen_error, (str(error), time.perf_counter())
-        if before[0] == str(error) and self._screen_error[1] - before[1] < _SAID_AGAIN_S:
+        text, now_s = f"{kind.__name__} {error}", time.perf_counter()
+        before_s = self._screen_errors.get(text, -math.inf)
+        self._screen_errors[text] = now_s
+        if now_s - before_s < _SAID_AGAIN_S:
             return  # each paint may say the same
         _log.error("fault on screen", exc_info=(kind, error, trace))
         self._window.message.say(f"screen: {error}", is_error=True)
 
     def _on_signal(self, number: int, _: object) -> None:
+        from PySide6.QtCore import QTimer
+
+        # Not at once: what it comes between may hold a lock that closing takes.
         self._exit_code = 128 + number
-        self._window.close()
+        QTimer.singleShot(0, self._window.close)
 
     def _on_opened(self, name: str) -> None:
         """Put the settings of the command line over what the source starts with."""
@@ -231,7 +239,8 @@ class _Run:
         options = self._options
         if not self._ever_opened:
             return
-        if options.seconds is not None and self._window.canvas.frame is None:
+        has_failed = options.seconds is not None and self._window.canvas.frame is None
+        if has_failed and not self._exit_code:
             text = f"{options.source}: no picture came within {FIRST_PICTURE_WITHIN_S:g} s"
             self._exit_code = _complain(text, CANNOT_START)
         try:
