@@ -297,6 +297,22 @@ def test_what_a_file_cannot_hold_is_refused_and_leaves_nothing(tmp_path, monkeyp
             Patient(**wrong)
 
 
+def test_nothing_is_called_de_aliased_where_that_is_off(tmp_path):
+    frame = make_frame()
+    off = dataclasses.replace(frame.processing, dealias=False)
+    raw = dataclasses.replace(
+        frame, processing=off, fold=np.zeros_like(frame.fold), status=np.minimum(frame.status, 1)
+    )
+    for frames, words in (([raw], "as measured"), ([frame], "de-aliased")):
+        file = written(tmp_path / f"{words}.dcm", frames, look())
+        is_derived = words == "de-aliased"
+        assert words in file.SeriesDescription
+        assert ("de-aliased" in file.SeriesDescription) is is_derived
+        assert file.ImageType[0] == ("DERIVED" if is_derived else "ORIGINAL")
+        assert ("DerivationDescription" in file) is is_derived
+        assert ("de-aliasing was off" in file.ImageComments) is not is_derived
+
+
 def test_a_source_from_the_command_line(tmp_path, capsys):
     path = tmp_path / "clip.dcm"
     command = ["dicom", "simulated:straight-tube", "-o", str(path), "--frames", "1"]

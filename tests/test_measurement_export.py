@@ -137,7 +137,7 @@ def test_the_spectrum_of_a_gate_tells_its_indices_and_both_traces():
     gate = SimpleNamespace(x_m=0.001, z_m=0.02, length_m=0.0015)
     spectrogram = SimpleNamespace(
         conditions=Conditions.of(make_frame(7)),
-        frames=[SimpleNamespace(index=7, time_s=0.1), SimpleNamespace(index=9, time_s=0.21)],
+        frames=[SimpleNamespace(index=7, time_s=0.1), SimpleNamespace(index=9, time_s=0.19)],
         record=SimpleNamespace(description=SimpleNamespace(gate=gate, indices=indices), trace=line),
     )
     rows = spectrum_rows(spectrogram, math.radians(60))
@@ -147,6 +147,12 @@ def test_the_spectrum_of_a_gate_tells_its_indices_and_both_traces():
     assert values["end diastolic velocity"] == pytest.approx((40.0, CM_S, RAW))
     assert values["time-averaged maximum velocity"] == pytest.approx((80.0, CM_S, RAW))
     assert values["time-averaged mean velocity"] == pytest.approx((50.0, CM_S, RAW))
+    away = dataclasses.replace(indices, towards_probe=False)
+    spectrogram.record.description.indices = away
+    signed = {row.quantity: row.value for row in spectrum_rows(spectrogram, math.radians(60))}
+    assert signed["peak systolic velocity"] == pytest.approx(-180.0)
+    assert signed["time-averaged mean velocity"] == pytest.approx(-50.0)
+    assert signed["resistance index"] == pytest.approx(values["resistance index"][0])
     # Indices are ratios: the angle changes nothing.
     assert values["resistance index"][0] == pytest.approx((0.9 - 0.2) / 0.9)
     assert values["pulsatility index"][0] == pytest.approx((0.9 + 0.1) / 0.4)

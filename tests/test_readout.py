@@ -50,6 +50,16 @@ def test_lines_carry_sign_unit_fold_and_status(frame):
     assert corrected.startswith(f"de-aliased {100 * frame.corrected_m_s[at]:+.1f} cm/s   truth +")
 
 
+def test_nothing_is_called_de_aliased_where_that_is_off(frame):
+    _, x_m, z_m = place_of(frame, Status.KEPT)
+    off = dataclasses.replace(frame.processing, dealias=False)
+    readout = readout_at(dataclasses.replace(frame, processing=off), x_m, z_m)
+    _, fold, corrected = readout.lines()
+    assert fold == "as measured   de-aliasing is off"
+    assert corrected.startswith("as measured ")
+    assert readout_at(frame, x_m, z_m).lines()[2].startswith("de-aliased ")
+
+
 def test_the_local_frequency_changes_what_is_read_and_not_the_fold(frame):
     at, x_m, z_m = place_of(frame, Status.CORRECTED, fold=1)
     factor = np.ones(frame.fold.shape, np.float32)

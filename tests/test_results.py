@@ -118,6 +118,18 @@ def test_the_grid_is_named(tmp_path, grid, kind):
     with h5py.File(path) as file:
         assert file.attrs["kind"] == kind
         assert tuple(file.attrs["apex"]) == grid.apex_m
+        if kind == "polar":
+            # As the document says where a sample is.
+            line_rad, range_m = file["line_rad"][2], file["range_from_apex_m"][5]
+            place_m = (
+                grid.apex_m[0] + range_m * np.sin(line_rad),
+                grid.apex_m[1] + range_m * np.cos(line_rad),
+            )
+            wanted = [float(one) for one in grid.positions_m(5, 2)]
+            assert place_m == pytest.approx(wanted)
+            assert "x_m" not in file
+        else:
+            assert "line_rad" not in file
 
 
 def test_a_failure_leaves_nothing_and_keeps_what_was_there(tmp_path):

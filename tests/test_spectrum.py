@@ -5,6 +5,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from test_command_line import refused
 
 from ultrasound_console import BANNER
 from ultrasound_console.__main__ import main
+from ultrasound_console.cine import LoopFrame
 from ultrasound_console.dsp import doppler, eigen_filter, spectrum_window, wall_filter
 from ultrasound_console.dsp.arrays import pack_ensemble
 from ultrasound_console.dsp.gate import gate_samples, gate_weights
@@ -28,6 +30,7 @@ from ultrasound_console.pipeline.gated import Gate, measure, plan_gate
 from ultrasound_console.settings import Settings
 from ultrasound_console.sources import open_source
 from ultrasound_console.sources.simulated import SimulatedSource
+from ultrasound_console.ui.tools.gate_spectrum import drawing_of, frames_around
 
 PRF_HZ, V_N = 5000.0, 0.4
 PLAN = LinePlan(PRF_HZ, V_N, window_s=64 / PRF_HZ, hop_s=16 / PRF_HZ)
@@ -569,3 +572,58 @@ def test_a_filter_that_passes_nowhere_well_has_a_floor_and_an_empty_one_is_refus
     assert weak.noise_floor() == pytest.approx(full.noise_floor())
     with pytest.raises(ValueError, match="leaves nothing"):
         ensemble_spectra(ensembles, np.arange(200.0), V_N, np.zeros((12, 12)))
+
+
+# ---- frames that are missing ---------------------------------------------------------------
+
+
+def told_at(acquisition, times_s):
+    processing = Settings().processing
+    return [LoopFrame(k, t, acquisition, processing, 0.0, 0.0) for k, t in enumerate(times_s)]
+
+
+def test_pulses_with_frames_missing_between_them_are_no_line():
+    # As of a replay in real time, which leaves frames out and numbers the rest without a gap.
+    acquisition = gapless()
+    step_s = acquisition.n_pulses / acquisition.prf_hz
+    frames = list(uniform_frames(noise(np.random.default_rng(3), 150), acquisition))
+    plan = plan_gate(acquisition, 3, MIDDLE, Settings().processing)
+    assert plan.line is not None
+    late = [*frames[:2], dataclasses.replace(frames[2], time_s=frames[1].time_s + 5.0 * step_s)]
+    with pytest.raises(PipelineError, match="frames are missing"):
+        measure(late, plan)
+    times_s = [frame.time_s for frame in late]
+    apart = plan_gate(acquisition, 3, MIDDLE, Settings().processing, times_s=times_s)
+    assert apart.line is None
+    assert measure(late, apart).description.kind == "colour ensembles"
+
+
+def test_the_stretch_around_a_frame_is_a_line_where_there_is_one():
+    acquisition = gapless()
+    step_s = acquisition.n_pulses / acquisition.prf_hz
+    # A loop of a recording that began again, with frames left out in its later half.
+    times_s = [step_s * k for k in (0, 1, 2, 0, 1, 5, 9)]
+    loop = told_at(acquisition, times_s)
+
+    def around(index):
+        frame = SimpleNamespace(index=index, acquisition=acquisition)
+        return [told.index for told in frames_around(frame, loop)]
+
+    assert around(1) == [0, 1, 2]
+    assert around(3) == [3, 4]
+    assert around(5) == [0, 1, 2, 3, 4, 5, 6]  # on its own: ensembles
+    other = dataclasses.replace(acquisition, source="another")
+    loop = told_at(acquisition, times_s[:2]) + told_at(other, times_s[:3])[2:]
+    assert around(1) == [0, 1]
+
+
+def test_grey_and_traces_of_a_spectrum_lie_on_one_axis():
+    acquisition = gapless()
+    frames = list(uniform_frames(noise(np.random.default_rng(5), 150), acquisition))
+    record = measure(frames, plan_gate(acquisition, 3, MIDDLE, Settings().processing))
+    spectrogram = SimpleNamespace(record=record)
+    drawing = drawing_of(spectrogram, 0.0)
+    low, high = drawing.raster.y_limits
+    n_bins = len(drawing.raster.rgb)
+    middles = low + (np.arange(n_bins) + 0.5) * (high - low) / n_bins
+    np.testing.assert_allclose(middles, 100.0 * record.spectra.velocity_m_s, atol=1e-9)

@@ -142,7 +142,12 @@ def write_dicom(
         The file cannot be written.
     """
     acquisition = _common(frames)
-    maker = PageMaker(acquisition, look, _facts(acquisition, frames, look))
+    maker = PageMaker(
+        acquisition,
+        look,
+        _facts(acquisition, frames, look),
+        is_dealiased=is_dealiased(frames),
+    )
     n_bytes = len(frames) * math.prod(maker.shape) * 3
     if len(frames) > MOST_FRAMES or n_bytes > MOST_BYTES:
         fit = min(MOST_FRAMES, MOST_BYTES * len(frames) // n_bytes)
@@ -202,9 +207,10 @@ def _described(
     made.SoftwareVersions = __version__
     made.SeriesNumber, made.InstanceNumber = 1, 1
     made.PatientOrientation = made.Laterality = ""
-    made.SeriesDescription = _TITLES[look.panel]
-    made.ImageType = ["ORIGINAL" if look.panel == RAW else "DERIVED", "PRIMARY", "", _MODALITIES]
-    if look.panel != RAW:
+    is_derived = look.panel != RAW and is_dealiased(frames)
+    made.SeriesDescription = _TITLES[look.panel if is_derived else RAW]
+    made.ImageType = ["DERIVED" if is_derived else "ORIGINAL", "PRIMARY", "", _MODALITIES]
+    if is_derived:
         made.DerivationDescription = _DERIVATION
     made.ImageComments = "\r\n".join(_comments(acquisition, frames, look))
     made.BurnedInAnnotation = "NO"
@@ -287,6 +293,11 @@ def _name(made: Dataset, patient: Patient) -> None:
         made.StudyDescription = patient.study_description
 
 
+def is_dealiased(frames: Iterable[DopplerFrame]) -> bool:
+    """Whether folds were looked for, or given by hand, in any frame."""
+    return any(f.processing.dealias or bool(np.any(f.status == Status.BY_HAND)) for f in frames)
+
+
 _TITLES = {
     RAW: "Colour flow as measured, aliased",
     CORRECTED: "Colour flow, de-aliased",
@@ -329,7 +340,9 @@ def _comments(acquisition: Acquisition, frames: Sequence[DopplerFrame], look: Lo
         f"Nyquist velocity {nyquist_cm_s:.4g} cm/s along the beam",
         "colours are opaque, and clipped at the ends of the bar",
     ]
-    if look.panel != RAW:
+    if look.panel != RAW and not is_dealiased(frames):
+        told.append("de-aliasing was off: all velocities are as measured")
+    elif look.panel != RAW:
         told.append(
             f"{_DERIVATION}; left as measured because it was not sure: {n_abstained} samples of "
             f"all frames; set by hand: {n_by_hand}"

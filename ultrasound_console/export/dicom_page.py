@@ -121,6 +121,8 @@ class PageMaker:
     look : Look
     facts : sequence of str
         Written under the pictures.
+    is_dealiased : bool
+        Whether folds were looked for, or given, in any frame.
 
     Attributes
     ----------
@@ -132,9 +134,17 @@ class PageMaker:
         (height, width) of a page.
     """
 
-    def __init__(self, acquisition: Acquisition, look: Look, facts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        acquisition: Acquisition,
+        look: Look,
+        facts: Sequence[str],
+        *,
+        is_dealiased: bool = True,
+    ) -> None:
         self.pixels = PixelGrid.over(acquisition, LONGEST_PX)
         self._look = look
+        self._corrected = "De-aliased" if is_dealiased else "As measured, de-aliasing off"
         self._converter = ScanConverter(acquisition, look.display, self.pixels)
         self._bars = tuple(_bar(acquisition, look, corrected) for corrected in look.velocities)
         cell_px = self.pixels.width + _BAR_GAP_PX + _BAR_WIDTH_PX + _BAR_LABEL_PX
@@ -192,7 +202,7 @@ class PageMaker:
         """Draw everything but the pictures."""
         page = np.zeros((*self.shape, 3), np.uint8)
         nyquist = f"Nyquist {100 * self._factor * acquisition.nyquist_velocity_m_s:.1f} cm/s"
-        titles = {False: f"As measured{_BETWEEN}{nyquist}", True: "De-aliased"}
+        titles = {False: f"As measured{_BETWEEN}{nyquist}", True: self._corrected}
         for left, bar, corrected in zip(
             self._lefts, self._bars, self._look.velocities, strict=True
         ):

@@ -90,7 +90,7 @@ def messages(picture: Picture, names: Sequence[str], state: str) -> bytes:
         "NyquistVelocity_m_s": f"{frame.nyquist_velocity_m_s:.6g}",
         "PRF_Hz": f"{frame.acquisition.prf_hz:.6g}",
         "CentreFrequency_Hz": f"{frame.acquisition.center_frequency_hz:.6g}",
-        "DeAliased": "yes" if frame.processing.dealias else "no, corrected is raw",
+        "DeAliased": "yes" if frame.processing.dealias else _not_dealiased(frame),
         "Notice": BANNER,
     }
     made = []
@@ -146,3 +146,8 @@ NAMES = tuple(_DEVICES)
 
 def _grey_settings(display: DisplaySettings) -> tuple[object, ...]:
     return display.bmode_gain_db, display.bmode_dynamic_range_db, display.tgc_db
+
+
+def _not_dealiased(frame: DopplerFrame) -> str:
+    by_hand = bool(np.any(frame.status == Status.BY_HAND))
+    return "no, folds by hand only" if by_hand else "no, corrected is raw"

@@ -186,9 +186,14 @@ class ResultsWriter:
                 "apex": grid.apex_m,
             }
         )
-        self._file["x_m"] = grid.line_positions
-        self._file["x_m"].attrs["meaning"] = "line positions at z = 0; x = x_m + z_m tan(angle_rad)"
-        self._file["z_m"] = grid.range_positions_m
+        if grid.kind == "polar":
+            self._file["line_rad"] = grid.line_positions
+            self._file["range_from_apex_m"] = grid.range_positions_m
+        else:
+            self._file["x_m"] = grid.line_positions
+            meaning = "line positions at z = 0; x = x_m + z_m tan(angle_rad)"
+            self._file["x_m"].attrs["meaning"] = meaning
+            self._file["z_m"] = grid.range_positions_m
 
 
 def _as_npz(path: Path, _kind: object, error: BaseException | None, _trace: object) -> None:

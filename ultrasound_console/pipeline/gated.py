@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -194,6 +194,7 @@ def plan_gate(
     window_s: float | None = None,
     baseline_nyquist: float = 0.0,
     angle_rad: float = 0.0,
+    times_s: Sequence[float] | None = None,
 ) -> GatePlan:
     """Settle how the spectra of a gate are made.
 
@@ -214,6 +215,8 @@ def plan_gate(
         Middle of the velocity axis in v_N, -1 ... 1.
     angle_rad : float
         Between beam and vessel, for the indices.
+    times_s : sequence of float, optional
+        Of the frames, where they are known: some may be missing between them.
 
     Raises
     ------
@@ -231,7 +234,7 @@ def plan_gate(
         raise ValueError(f"a baseline of {baseline_nyquist:g} v_N: give -1 ... 1")
     kind, _ = wall_filter_in_force(acquisition, processing)
     line = None
-    if _is_gapless(acquisition, n_frames):
+    if _is_gapless(acquisition, n_frames) and follow_at_once(acquisition, times_s or ()):
         line = _line_plan(acquisition, n_frames, kind, window_s)
     elif window_s is not None:
         raise ValueError(
@@ -248,6 +251,12 @@ def plan_gate(
         baseline_m_s=baseline_nyquist * acquisition.nyquist_velocity_m_s,
         angle_rad=angle_rad,
     )
+
+
+def follow_at_once(acquisition: Acquisition, times_s: Sequence[float]) -> bool:
+    """Whether frames of these times follow one another without a gap between their pulses."""
+    gaps = np.diff(times_s) * acquisition.prf_hz - acquisition.n_pulses
+    return bool(np.all(np.abs(gaps) < _GAP_PULSES))
 
 
 def _is_gapless(acquisition: Acquisition, n_frames: int) -> bool:
@@ -302,6 +311,11 @@ def measure(frames: Iterable[IqFrame], plan: GatePlan) -> GateRecord:
         if plan.line is None:
             matrices.append(_matrix(frame, kind))
     if plan.line is not None:
+        if not follow_at_once(acquisition, starts_s):
+            raise PipelineError(
+                "frames are missing between these, so that their pulses are no line: give fewer "
+                "(--frames)"
+            )
         spectra = line_spectra(np.concatenate(samples, axis=1), plan.line, starts_s[0])
         cutoff_hz = plan.line.achieved_cutoff_hz
         removed = "regression over each window" if cutoff_hz else wall_filter.NONE

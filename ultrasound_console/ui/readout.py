@@ -26,6 +26,7 @@ _STATUS_TEXT = {
 }
 _NAMES = {Status.ABSTAINED: "as measured", Status.BY_HAND: "by hand"}
 _NOT_BLOOD = "left as measured: does not look like blood"
+_OFF = "as measured   de-aliasing is off"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Readout:
         Local centre frequency; None where the velocities are those of f0.
     angle_rad : float
         Between beam and vessel: velocities are written for it, and kept as they are.
+    is_dealiased : bool
+        Whether folds were looked for.
     """
 
     x_m: float
@@ -65,6 +68,7 @@ class Readout:
     truth_m_s: float | None = None
     frequency_hz: float | None = None
     angle_rad: float = 0.0
+    is_dealiased: bool = True
 
     def lines(self) -> tuple[str, str, str]:
         """One line for each panel: raw, fold, corrected."""
@@ -78,9 +82,12 @@ class Readout:
         if self.status is Status.NO_FLOW:
             return raw, _STATUS_TEXT[self.status], truth
         what = _NOT_BLOOD if self.bloodless else _STATUS_TEXT[self.status]
+        is_off = self.status is Status.KEPT and not self.is_dealiased
         sure = f"{100 * (self.confidence or 0.0):.0f} %"
         if self.status is Status.ABSTAINED:
             fold = what if self.bloodless else f"{what} ({sure} sure)"
+        elif is_off:
+            fold = _OFF
         elif self.status is Status.BY_HAND:
             fold = f"fold {fold_text(self.fold or 0)}   {what}"
         else:
@@ -88,7 +95,8 @@ class Readout:
         # The angle is told once, where both velocities are.
         angle_rad = 0.0 if truth else self.angle_rad
         velocity = _cm_s_text(self.corrected_m_s or 0.0, self.angle_rad)
-        corrected = f"{_NAMES.get(self.status, 'de-aliased')} {_with_angle(velocity, angle_rad)}"
+        name = "as measured" if is_off else _NAMES.get(self.status, "de-aliased")
+        corrected = f"{name} {_with_angle(velocity, angle_rad)}"
         return raw, fold, f"{corrected}   {truth}".rstrip()
 
     def _text(self, velocity_m_s: float) -> str:
@@ -152,6 +160,7 @@ def readout_at(frame: DopplerFrame, x_m: float, z_m: float, angle_rad: float = 0
         if frame.frequency_factor is None
         else acquisition.center_frequency_hz / factor,
         angle_rad=angle_rad,
+        is_dealiased=frame.processing.dealias,
     )
 
 

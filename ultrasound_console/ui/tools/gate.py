@@ -160,6 +160,7 @@ class SpectralGate(QObject):
                 gate,
                 frame.processing,
                 baseline_nyquist=baseline_nyquist,
+                times_s=[told.time_s for told in frames],
             )
             record = measure(samples(frames, self._cine.iq, progress), plan)
             return Spectrogram.of(record, frame, frames)

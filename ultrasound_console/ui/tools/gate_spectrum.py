@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from ...cine import LoopFrame
 from ...dsp.trace import CycleIndices
 from ...export.measurements import CM_S, MM, NO_VELOCITY, RAW, Conditions, Row
 from ...frames import DopplerFrame, IqFrame
-from ...pipeline.gated import GateRecord
+from ...pipeline.gated import GateRecord, follow_at_once
 from ...render.spectrum_picture import grey_levels
 from .. import theme
 from ..plot import Curve, Drawing, Level, Raster
@@ -21,7 +22,6 @@ from .region_plot import RAW_COLOUR
 from .vessel_angle import angle_text
 
 ENVELOPE_COLOUR = theme.COLD
-_GAP_PULSES = 0.5
 
 
 class LeftError(Exception):
@@ -56,20 +56,40 @@ class Spectrogram:
 def frames_around(frame: DopplerFrame, loop: Sequence[LoopFrame]) -> tuple[LoopFrame, ...]:
     """Return the stretch of a loop around a frame that was acquired in one go.
 
-    Where frames follow each other without a gap, so must those of the stretch: they are one line.
+    Where some frames follow each other without a gap, they are one line, and the stretch ends with
+    it.
     """
     acquisition = frame.acquisition
-    pulses_s = (acquisition.n_pulses + _GAP_PULSES) / acquisition.prf_hz
-    is_line = acquisition.frame_interval_s <= pulses_s
+    fitting = _around(
+        frame,
+        (told for told in loop),
+        lambda _, told: told.acquisition is acquisition or told.acquisition == acquisition,
+    )
+    line = _around(
+        frame,
+        fitting,
+        lambda before, told: (
+            before is None or follow_at_once(acquisition, (before.time_s, told.time_s))
+        ),
+    )
+    return line if len(line) > 1 else fitting
+
+
+def _around(
+    frame: DopplerFrame,
+    loop: Iterable[LoopFrame],
+    goes_on: Callable[[LoopFrame | None, LoopFrame], bool],
+) -> tuple[LoopFrame, ...]:
+    """Stretch around a frame in which each goes on from the one before, or begins anew."""
     stretch: list[LoopFrame] = []
     for told in loop:
-        fits = told.acquisition is acquisition or told.acquisition == acquisition
-        if not fits or (is_line and stretch and told.index != stretch[-1].index + 1):
+        if not goes_on(stretch[-1] if stretch else None, told):
             if any(kept.index == frame.index for kept in stretch):
                 break
             stretch = []
-        if fits:
-            stretch.append(told)
+            if not goes_on(None, told):
+                continue
+        stretch.append(told)
     return tuple(stretch)
 
 
@@ -108,14 +128,17 @@ def drawing_of(spectrogram: Spectrogram, angle_rad: float) -> Drawing:
     grey = grey_levels(spectra)
     grey = np.where((at >= 0)[None], grey[:, at], np.uint8(0))
     nyquist, baseline = scale * spectra.nyquist_velocity_m_s, scale * spectra.baseline_m_s
+    # The lowest bin has its middle at the lower limit.
+    half_bin = nyquist / len(grey)
     y_limits = baseline - nyquist, baseline + nyquist
+    raster_limits = y_limits[0] - half_bin, y_limits[1] - half_bin
     return Drawing(
         curves=(
             Curve("mean, raw", line.time_s, scale * line.mean_m_s, RAW_COLOUR, 1.2),
             Curve("envelope, raw", line.time_s, scale * line.envelope_m_s, ENVELOPE_COLOUR, 1.4),
         ),
         levels=(Level(-nyquist), Level(0.0, theme.LINE), Level(nyquist)),
-        raster=Raster(np.repeat(grey[..., None], 3, axis=2), x_limits, y_limits),
+        raster=Raster(np.repeat(grey[..., None], 3, axis=2), x_limits, raster_limits),
         x_limits=x_limits,
         y_limits=y_limits,
     )
@@ -159,20 +182,22 @@ def spectrum_rows(spectrogram: Spectrogram, angle_rad: float | None) -> list[Row
     ]
     if record.description.indices is not None:
         rows += _index_rows(record.description.indices, given, scale)
+    starts_s = [told.time_s for told in spectrogram.frames]
     for quantity, values_m_s in (
         ("mean velocity of the spectrum", line.mean_m_s),
         ("envelope of the spectrum", line.envelope_m_s),
     ):
         for time_s, value_m_s in zip(line.time_s, values_m_s, strict=True):
             if math.isfinite(value_m_s):
-                told = min(spectrogram.frames, key=lambda told: abs(told.time_s - time_s))
+                told = spectrogram.frames[max(0, bisect_right(starts_s, time_s) - 1)]
                 here = replace(given, frame=told.index, time_s=float(time_s))
                 rows.append(Row(kind, "", quantity, scale * float(value_m_s), CM_S, RAW, here))
     return rows
 
 
 def _index_rows(indices: CycleIndices, given: Conditions, scale: float) -> list[Row]:
-    """Velocities of the cycle are those of the direction of the systole."""
+    """Velocities of the cycle, positive towards the probe as all others."""
+    scale = scale if indices.towards_probe else -scale
     velocities = (
         ("peak systolic velocity", indices.peak_systolic_m_s),
         ("end diastolic velocity", indices.end_diastolic_m_s),

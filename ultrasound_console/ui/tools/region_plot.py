@@ -72,7 +72,8 @@ def drawing_of(
         is_corrected = any(sample.is_corrected for sample in trace.samples)
         if region.number != selected:
             name = f"{region.number} mean" if is_corrected else f"{region.number} raw mean"
-            curves.append(curve(name, trace.corrected_mean_m_s, region.colour, 1.0))
+            mean_m_s = trace.corrected_mean_m_s if is_corrected else trace.raw_mean_m_s
+            curves.append(curve(name, mean_m_s, region.colour, 1.0))
             continue
         curves += [
             curve("raw max", trace.raw_fastest_m_s, RAW_COLOUR, 1.0, dashed=True),
