@@ -1,5 +1,6 @@
 """Raw files of Clarius scanners, made from what their maker tells of the layout."""
 
+import dataclasses
 import math
 import os
 import struct
@@ -11,10 +12,11 @@ import pytest
 from beamformed_files import C_M_S, FC_HZ, made_up, write_clarius
 
 from ultrasound_console.geometry import ImageGrid
+from ultrasound_console.settings import AcquisitionSettings
 from ultrasound_console.sources import SourceError
 from ultrasound_console.sources.clarius_about import MAX_BYTES
 from ultrasound_console.sources.protocol import NoPrfError
-from ultrasound_console.sources.recording import read_recording
+from ultrasound_console.sources.recording import RecordingSource, read_recording
 
 GRID = ImageGrid("parallel", 40, 24, (-0.006, 0.006), (0.005, 0.013))
 N_PULSES, TURN_RAD = 8, 0.6
@@ -261,3 +263,19 @@ def test_convex_picture_lies_below_the_array(tmp_path: Path) -> None:
     assert recording.probe.center_of_curvature_m == pytest.approx((0.0, -0.04), abs=1e-6)
     bent = told(path, "angle: 0 °", "angle: 5 °")
     assert "neither parallel" in refused(bent)
+
+
+def test_two_ensembles_of_a_burst_have_the_times_of_their_pulses(tmp_path: Path) -> None:
+    source = RecordingSource(write(tmp_path, n_frames=3), real_time=False)
+    source.configure(dataclasses.replace(AcquisitionSettings(), prf_hz=4000.0, ensemble=4))
+    source.start()
+    times_s = []
+    for _ in range(8):
+        frame = source.read(1.0)
+        assert frame is not None
+        times_s.append(frame.time_s)
+    source.close()
+    once = [0.0, 1e-3, 0.05, 0.051, 0.1, 0.101]
+    np.testing.assert_allclose(times_s[:6], once, atol=1e-9)
+    np.testing.assert_allclose(np.diff(times_s[6:]), 1e-3, atol=1e-9)
+    assert times_s[6] > times_s[5]

@@ -312,13 +312,16 @@ class RecordingSource:
             return None
         if self._n_delivered:
             self._n_intervals += steps
-        start = int(replay.starts[self._n_intervals % replay.n_frames])
+        passes, number = divmod(self._n_intervals, replay.n_frames)
+        start = int(replay.starts[number])
+        # Bursts may hold several ensembles, which do not come at even intervals.
+        since_s = float(recording.pulse_time_s[start] - recording.pulse_time_s[replay.starts[0]])
         stop = start + (acquisition.n_pulses - 1) * replay.divisor + 1
         frame = recording.frame(
             slice(start, stop, replay.divisor),
             acquisition,
             index=self._n_delivered,
-            time_s=self._n_intervals * acquisition.frame_interval_s,
+            time_s=passes * replay.n_frames * acquisition.frame_interval_s + since_s,
             received_s=time.perf_counter(),
         )
         self._n_delivered += 1
