@@ -627,3 +627,36 @@ def test_grey_and_traces_of_a_spectrum_lie_on_one_axis():
     n_bins = len(drawing.raster.rgb)
     middles = low + (np.arange(n_bins) + 0.5) * (high - low) / n_bins
     np.testing.assert_allclose(middles, 100.0 * record.spectra.velocity_m_s, atol=1e-9)
+
+
+def test_a_gap_in_time_is_a_gap_in_the_picture(tmp_path):
+    # Ensembles at 0 ... 9 and at 90 ... 99 steps: grey where they are, black between.
+    code = """
+import sys
+import numpy as np
+from ultrasound_console.dsp.spectrum import Spectra, ensemble_spectra
+from ultrasound_console.dsp.trace import Trace
+from ultrasound_console.render import spectrum_picture
+
+rng = np.random.default_rng(1)
+time_s = np.concatenate([np.arange(10), np.arange(90, 100)]) * 0.01
+samples = (rng.normal(size=(20, 1, 16)) + 1j * rng.normal(size=(20, 1, 16))).astype(np.complex64)
+spectra = ensemble_spectra(samples, time_s, 0.4, np.broadcast_to(np.eye(16), (20, 16, 16)))
+none = np.full(20, np.nan)
+spectrum_picture.save_picture(
+    sys.argv[1], spectra, Trace(time_s, none, none, np.zeros(20, np.bool_)), ("", "")
+)
+"""
+    path = tmp_path / "o.png"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    image = QImage(str(path)).convertToFormat(QImage.Format.Format_Grayscale8)
+
+    def mean(first_s, last_s):
+        """Over a part of the plot that is 868 pixels wide, from -0.005 to 0.995 s."""
+        columns = [round(72 + 868 * (t + 0.005)) for t in (first_s, last_s)]
+        rows = range(80, 420, 7)
+        return np.mean([image.pixelColor(x, y).value() for x in range(*columns) for y in rows])
+
+    assert mean(0.01, 0.08) > 10
+    assert mean(0.91, 0.98) > 10
+    assert mean(0.3, 0.7) < 2

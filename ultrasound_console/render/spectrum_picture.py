@@ -15,6 +15,7 @@ from .. import BANNER
 from ..dsp import bmode
 from ..dsp.spectrum import Spectra
 from ..dsp.trace import Trace
+from .even_time import spread_evenly
 
 _SIZE = (960, 480)
 _PLOT = QRectF(72.0, 64.0, 868.0, 368.0)
@@ -92,7 +93,9 @@ def grey_levels(spectra: Spectra) -> NDArray[np.uint8]:
 
 
 def _grey(spectra: Spectra) -> QImage:
-    held = np.ascontiguousarray(grey_levels(spectra)[::-1])
+    at, _ = spread_evenly(spectra.time_s)
+    grey = np.where((at >= 0)[None], grey_levels(spectra)[:, at], np.uint8(0))
+    held = np.ascontiguousarray(grey[::-1])
     image = QImage(
         held.data, held.shape[1], held.shape[0], held.shape[1], QImage.Format.Format_Grayscale8
     )
@@ -109,9 +112,8 @@ class _Axes:
     """Where seconds and metres per second are in the plot."""
 
     def __init__(self, spectra: Spectra) -> None:
-        time_s, velocity_m_s = spectra.time_s, spectra.velocity_m_s
-        step_s = float(np.median(np.diff(time_s))) if time_s.size > 1 else 1e-3
-        self._start_s, self._end_s = time_s[0] - 0.5 * step_s, time_s[-1] + 0.5 * step_s
+        velocity_m_s = spectra.velocity_m_s
+        _, (self._start_s, self._end_s) = spread_evenly(spectra.time_s)
         step_m_s = velocity_m_s[1] - velocity_m_s[0]
         self._low_m_s = velocity_m_s[0] - 0.5 * step_m_s
         self._high_m_s = velocity_m_s[-1] + 0.5 * step_m_s

@@ -14,10 +14,10 @@ from ...dsp.trace import CycleIndices
 from ...export.measurements import CM_S, MM, NO_VELOCITY, RAW, Conditions, Row
 from ...frames import DopplerFrame, IqFrame
 from ...pipeline.gated import GateRecord, follow_at_once
+from ...render.even_time import spread_evenly
 from ...render.spectrum_picture import grey_levels
 from .. import theme
 from ..plot import Curve, Drawing, Level, Raster
-from .mmode_picture import spread_evenly
 from .region_plot import RAW_COLOUR
 from .vessel_angle import angle_text
 
