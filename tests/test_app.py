@@ -253,9 +253,27 @@ class TestWhileItRuns:
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
     def test_a_signal_closes_it_in_order(self, no_window_is_left, flow, in_the_window, name):
         number = signal.Signals[name]
-        in_the_window(lambda window: signal.raise_signal(number))
-        assert run_console(RunOptions("known", {})) == 128 + number
+        before = signal.signal(number, signal.SIG_DFL)  # the tests may run under `nohup`
+        try:
+            in_the_window(lambda window: signal.raise_signal(number))
+            assert run_console(RunOptions("known", {})) == 128 + number
+            assert signal.getsignal(number) is signal.SIG_DFL
+        finally:
+            signal.signal(number, before)
         assert not flow.sources["known"].running
+
+    def test_a_signal_that_is_to_be_ignored_is(self, no_window_is_left, flow, in_the_window):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+        def ignore(window):
+            signal.raise_signal(signal.SIGHUP)
+            QTimer.singleShot(100, window.close)
+
+        try:
+            in_the_window(ignore)
+            assert run_console(RunOptions("known", {})) == 0
+        finally:
+            signal.signal(signal.SIGHUP, before)
 
     def test_an_error_that_each_paint_repeats_is_logged_once(
         self, no_window_is_left, flow, in_the_window, caplog, tmp_path
