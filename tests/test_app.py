@@ -243,9 +243,14 @@ class TestWhileItRuns:
             raise app_module.CannotStartError("this display has no OpenGL")
 
         monkeypatch.setattr(app_module, "_check_opengl", fails)
+        folder = Path(os.environ["ULTRASOUND_CONSOLE_LOGS"])
+        folder.mkdir(parents=True)
+        (folder / "crash.txt").write_text("Fatal Python error")
         assert run_console(RunOptions(None, {})) == 1
         assert "no OpenGL" in capsys.readouterr().err
-        log = Path(os.environ["ULTRASOUND_CONSOLE_LOGS"], "console.log").read_text()
+        # That is left for the next window to tell.
+        assert (folder / "crash.txt").read_text() == "Fatal Python error"
+        log = (folder / "console.log").read_text()
         assert "start of" in log
         assert "end" in log
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -255,13 +256,12 @@ def plan_gate(
 
 def follow_at_once(acquisition: Acquisition, times_s: Sequence[float]) -> bool:
     """Whether frames of these times follow one another without a gap between their pulses."""
-    gaps = np.diff(times_s) * acquisition.prf_hz - acquisition.n_pulses
-    return bool(np.all(np.abs(gaps) < _GAP_PULSES))
+    prf_hz, n_pulses = acquisition.prf_hz, acquisition.n_pulses
+    return all(abs((b - a) * prf_hz - n_pulses) < _GAP_PULSES for a, b in pairwise(times_s))
 
 
 def _is_gapless(acquisition: Acquisition, n_frames: int) -> bool:
-    gap = acquisition.frame_interval_s * acquisition.prf_hz - acquisition.n_pulses
-    return n_frames == 1 or abs(gap) < _GAP_PULSES
+    return n_frames == 1 or follow_at_once(acquisition, (0.0, acquisition.frame_interval_s))
 
 
 def _line_plan(

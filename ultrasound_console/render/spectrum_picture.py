@@ -92,10 +92,22 @@ def grey_levels(spectra: Spectra) -> NDArray[np.uint8]:
     return levels
 
 
+def even_grey(spectra: Spectra) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """Grey levels on an even axis of time, black where nothing came; and where it begins and ends.
+
+    Returns
+    -------
+    (n_bins, n_columns) uint8
+        First row at the lowest velocity.
+    tuple of float
+        s.
+    """
+    at, limits_s = spread_evenly(spectra.time_s)
+    return np.where((at >= 0)[None], grey_levels(spectra)[:, at], np.uint8(0)), limits_s
+
+
 def _grey(spectra: Spectra) -> QImage:
-    at, _ = spread_evenly(spectra.time_s)
-    grey = np.where((at >= 0)[None], grey_levels(spectra)[:, at], np.uint8(0))
-    held = np.ascontiguousarray(grey[::-1])
+    held = np.ascontiguousarray(even_grey(spectra)[0][::-1])
     image = QImage(
         held.data, held.shape[1], held.shape[0], held.shape[1], QImage.Format.Format_Grayscale8
     )

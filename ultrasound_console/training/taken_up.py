@@ -1,14 +1,14 @@
-"""The network of an ONNX file, to train on from: the one that comes with the program, say.
+"""The network that a training starts from: another's checkpoint, or an ONNX file.
 
-Such a file holds convolutions that have taken in their normalisation. Here both are parted again:
-each normalisation is given the statistics of what reaches it, and undoes them, so that the network
-says what the file says, and may learn from there.
+That which comes with the program is such a file. It holds convolutions that have taken in their
+normalisation. Here both are parted again: each normalisation is given the statistics of what
+reaches it, and undoes them, so that the network says what the file says, and may learn from there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.features import N_FOLDS
-from .network import FoldNet
+from ..dsp.evidence import CELL
+from ..dsp.features import N_EVIDENCE, N_FOLDS, N_PLANES, STRIDE
+from .network import EVIDENCE_WEIGHT, FoldNet
 from .pytorch import Tensor, nn, torch
 
 Float32 = NDArray[np.float32]
@@ -109,6 +110,52 @@ def network_of(kept: OnnxNetwork, planes: Float32, evidence: Float32) -> FoldNet
     for hook in hooks:
         hook.remove()
     return network
+
+
+def start_of(start: Path, show: Callable[[str], None]) -> tuple[FoldNet, OnnxNetwork | None]:
+    """Take the network that a training starts from.
+
+    Parameters
+    ----------
+    start : Path
+        Checkpoint of another training, or an ONNX file.
+    show : callable
+        Takes a line to tell.
+
+    Returns
+    -------
+    network : FoldNet
+        That of an ONNX file says what it should, and cannot learn.
+    kept : OnnxNetwork or None
+        What :func:`network_of` makes one of that can.
+
+    Raises
+    ------
+    ImportError, OSError, ValueError
+        See :func:`read_network`.
+    """
+    network = FoldNet()
+    if start.suffix.lower() == ".onnx":
+        kept_file = read_network(start)
+        nothing = (
+            np.zeros((1, n, STRIDE // size, STRIDE // size), np.float32)
+            for n, size in ((N_PLANES, 1), (N_EVIDENCE, CELL))
+        )
+        return network_of(kept_file, *nothing), kept_file
+    try:
+        kept: dict[str, Tensor] = torch.load(start, weights_only=True)["average"]
+        kept_weight, wanted = kept[EVIDENCE_WEIGHT], network.state_dict()[EVIDENCE_WEIGHT]
+        if kept_weight.shape != wanted.shape:
+            show(f"{start} saw other evidence: what it makes of it starts from zero")
+            n_picture = network.widths[0]
+            kept[EVIDENCE_WEIGHT] = torch.zeros_like(wanted)
+            kept[EVIDENCE_WEIGHT][:, :n_picture] = kept_weight[:, :n_picture]
+        network.load_state_dict(kept)
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{start} is no checkpoint of a training like this") from error
+    return network, None
 
 
 def _convolutions(network: FoldNet) -> dict[str, Any]:

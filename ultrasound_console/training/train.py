@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dsp.evidence import CELL
-from ..dsp.features import N_EVIDENCE, N_FOLDS, N_PLANES, STRIDE
+from ..dsp.features import N_FOLDS
 from .batches import UNKNOWN, Batch, draw, inputs_of, labels_of
 from .dataset import Shards, make_shards
 from .labelled import make_labelled_shards
-from .network import EVIDENCE_WEIGHT, FoldNet, export_onnx
+from .network import FoldNet, export_onnx
 from .pytorch import Tensor, functional, torch
 from .quantised import quantise
 from .synthetic import SHAPE
-from .taken_up import OnnxNetwork, network_of, read_network
+from .taken_up import network_of, start_of
 
 MODEL, INT8_MODEL = "folds.onnx", "folds-int8.onnx"
 CHECKPOINT = "checkpoint.pt"
@@ -324,7 +323,7 @@ def train(plan: Plan) -> Path:
     if plan.resume and not checkpoint.is_file():
         raise FileNotFoundError(f"{checkpoint}: nothing to resume")
     # Asked for before hours go into frames.
-    started = None if plan.start is None else _started(plan.start)
+    started = None if plan.start is None else start_of(plan.start, _show)
     plan.folder.mkdir(parents=True, exist_ok=True)
     folders = [plan.folder / FRAMES]
     if plan.labels is not None:
@@ -387,32 +386,6 @@ def train(plan: Plan) -> Path:
     model = plan.folder / MODEL
     quantise(model, shards, plan.folder / INT8_MODEL, seed=plan.seed)
     return model
-
-
-def _started(start: Path) -> tuple[FoldNet, OnnxNetwork | None]:
-    """Network of another training; that of an ONNX file says what it should, and cannot learn."""
-    network = FoldNet()
-    if start.suffix.lower() == ".onnx":
-        kept_file = read_network(start)
-        nothing = (
-            np.zeros((1, n, STRIDE // size, STRIDE // size), np.float32)
-            for n, size in ((N_PLANES, 1), (N_EVIDENCE, CELL))
-        )
-        return network_of(kept_file, *nothing), kept_file
-    try:
-        kept: dict[str, Tensor] = torch.load(start, weights_only=True)["average"]
-        kept_weight, wanted = kept[EVIDENCE_WEIGHT], network.state_dict()[EVIDENCE_WEIGHT]
-        if kept_weight.shape != wanted.shape:
-            _show(f"{start} saw other evidence: what it makes of it starts from zero")
-            n_picture = network.widths[0]
-            kept[EVIDENCE_WEIGHT] = torch.zeros_like(wanted)
-            kept[EVIDENCE_WEIGHT][:, :n_picture] = kept_weight[:, :n_picture]
-        network.load_state_dict(kept)
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{start} is no checkpoint of a training like this") from error
-    return network, None
 
 
 def plot(log: Path, path: Path) -> None:

@@ -14,8 +14,7 @@ from ...dsp.trace import CycleIndices
 from ...export.measurements import CM_S, MM, NO_VELOCITY, RAW, Conditions, Row
 from ...frames import DopplerFrame, IqFrame
 from ...pipeline.gated import GateRecord, follow_at_once
-from ...render.even_time import spread_evenly
-from ...render.spectrum_picture import grey_levels
+from ...render.spectrum_picture import even_grey
 from .. import theme
 from ..plot import Curve, Drawing, Level, Raster
 from .region_plot import RAW_COLOUR
@@ -62,7 +61,7 @@ def frames_around(frame: DopplerFrame, loop: Sequence[LoopFrame]) -> tuple[LoopF
     acquisition = frame.acquisition
     fitting = _around(
         frame,
-        (told for told in loop),
+        loop,
         lambda _, told: told.acquisition is acquisition or told.acquisition == acquisition,
     )
     line = _around(
@@ -124,9 +123,7 @@ def drawing_of(spectrogram: Spectrogram, angle_rad: float) -> Drawing:
     """Plot grey spectra with mean and envelope between the Nyquist limits, for an angle."""
     spectra, line = spectrogram.record.spectra, spectrogram.record.trace
     scale = 100.0 / math.cos(angle_rad)
-    at, x_limits = spread_evenly(spectra.time_s)
-    grey = grey_levels(spectra)
-    grey = np.where((at >= 0)[None], grey[:, at], np.uint8(0))
+    grey, x_limits = even_grey(spectra)
     nyquist, baseline = scale * spectra.nyquist_velocity_m_s, scale * spectra.baseline_m_s
     # The lowest bin has its middle at the lower limit.
     half_bin = nyquist / len(grey)
